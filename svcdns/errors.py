@@ -1,0 +1,112 @@
+"""The errors of svcdns, by who is to blame.
+
+::
+
+    SvcdnsError
+    ├── ConfigError            the operator's fault: ends start-up, never a reload
+    │   ├── CorefileError      file, line, message
+    │   ├── ProxyConfigError   file, field path, message
+    │   ├── ManifestError      file, line, object, message
+    │   └── CredentialsError   kubeconfig, token or certificate
+    ├── ApiError               the API server said no: status, reason, message
+    │   ├── ApiUnavailable     transport, 5xx, 429 (retry_after)
+    │   └── ResourceExpired    410 Gone: list again
+    ├── UpstreamError          a resolver did not answer; becomes SERVFAIL
+    └── NftError               nft refused a transaction: stderr and the transaction
+
+Foreign exceptions (aiohttp, OSError, CalledProcessError) end in :mod:`svcdns.aio`, chained with
+``from``.  Bad input on the answer path is a value, not an exception
+(:class:`svcdns.dns.query.Rejected`).
+"""
+
+FOREIGN_TEXT_LIMIT = 256
+"""Characters of a peer's text that a message may carry: enough to act on, too few to leak."""
+
+
+class SvcdnsError(Exception):
+    """Anything svcdns raises on purpose; the text is for the operator."""
+
+
+class ConfigError(SvcdnsError):
+    """A configuration that cannot be used."""
+
+
+class CorefileError(ConfigError):
+    """A Corefile that cannot be used.
+
+    The text is CoreDNS's: ``FILE:LINE - message``.
+    """
+
+    def __init__(self, file: str, line: int, message: str) -> None:
+        super().__init__(f"{file}:{line} - {message}")
+        self.file = file
+        self.line = line
+        self.message = message
+
+
+class ProxyConfigError(ConfigError):
+    """A KubeProxyConfiguration that cannot be used.
+
+    *path* names the field: ``nftables.syncPeriod``.
+    """
+
+    def __init__(self, file: str, path: str, message: str) -> None:
+        super().__init__(f"{file}: {path}: {message}" if path else f"{file}: {message}")
+        self.file = file
+        self.path = path
+        self.message = message
+
+
+class ManifestError(ConfigError):
+    """A manifest, or one object of it, that cannot be used; *line* counts from 1."""
+
+    def __init__(self, file: str, line: int, message: str, *, subject: str = "") -> None:
+        what = f"{subject}: {message}" if subject else message
+        super().__init__(f"{file}:{line}: {what}")
+        self.file = file
+        self.line = line
+        self.subject = subject
+        self.message = message
+
+
+class CredentialsError(ConfigError):
+    """A kubeconfig, token or certificate that cannot be used."""
+
+
+class ApiError(SvcdnsError):
+    """The API server refused a request for good (4xx other than 410 and 429)."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        text = message[:FOREIGN_TEXT_LIMIT]
+        super().__init__(f"{status} {reason}: {text}" if reason else f"{status}: {text}")
+        self.status = status
+        self.reason = reason
+        self.message = text
+
+
+class ApiUnavailable(ApiError):
+    """The API server cannot be reached or asks for patience; *status* is 0 without an answer."""
+
+    def __init__(
+        self, status: int, reason: str, message: str, *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(status, reason, message)
+        self.retry_after = retry_after
+        "Seconds the server asked us to wait, if it did."
+
+
+class ResourceExpired(ApiError):
+    """410: the resource version or continue token is too old; list again."""
+
+
+class UpstreamError(SvcdnsError):
+    """An upstream resolver did not give a usable answer."""
+
+
+class NftError(SvcdnsError):
+    """nft refused a transaction; nothing of it was applied."""
+
+    def __init__(self, stderr: str, transaction: str) -> None:
+        super().__init__(stderr.strip()[:1000] or "nft failed without a message")
+        self.stderr = stderr
+        self.transaction = transaction

@@ -1,0 +1,149 @@
+"""The one copy of the cluster's objects, and the changes made to it.
+
+Sources (an API watch, a directory of manifests) call :meth:`Store.apply`, :meth:`Store.delete`
+and :meth:`Store.replace`; consumers (DNS zones, the proxy's plan) subscribe to deltas.  A delta is
+delivered after the store has changed, so a consumer may read the store while it handles one.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import cast
+
+from msgspec import Struct
+
+from svcdns.kube.objects import (
+    KIND_OF,
+    EndpointSlice,
+    Kind,
+    KubeObject,
+    Namespace,
+    Node,
+    ObjectKey,
+    Pod,
+    Service,
+    ServiceCIDR,
+    ServiceImport,
+)
+
+
+class Delta(Struct, frozen=True):
+    """One change: *old* is ``None`` for an addition, *new* for a deletion."""
+
+    kind: Kind
+    key: ObjectKey
+    old: KubeObject | None
+    new: KubeObject | None
+
+
+Subscriber = Callable[[Delta], None]
+
+
+class Store:
+    """Objects by kind and key, with the slices of every Service at hand."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Kind, dict[ObjectKey, KubeObject]] = {kind: {} for kind in Kind}
+        self._slices: dict[ObjectKey, dict[ObjectKey, EndpointSlice]] = {}
+        self._subscribers: list[Subscriber] = []
+        self.wanted: set[Kind] = set()
+        "Kinds that a source feeds; set before the source starts."
+        self.listed: set[Kind] = set()
+        "Kinds whose first full list has arrived."
+
+    @property
+    def synced(self) -> bool:
+        """Whether every wanted kind was listed once; never goes back (rule I3)."""
+        return self.wanted <= self.listed
+
+    @property
+    def services(self) -> dict[ObjectKey, Service]:
+        """All Services; read only."""
+        return cast("dict[ObjectKey, Service]", self._objects[Kind.SERVICE])
+
+    @property
+    def slices(self) -> dict[ObjectKey, EndpointSlice]:
+        """All EndpointSlices; read only."""
+        return cast("dict[ObjectKey, EndpointSlice]", self._objects[Kind.ENDPOINT_SLICE])
+
+    @property
+    def namespaces(self) -> dict[ObjectKey, Namespace]:
+        """All Namespaces; read only."""
+        return cast("dict[ObjectKey, Namespace]", self._objects[Kind.NAMESPACE])
+
+    @property
+    def pods(self) -> dict[ObjectKey, Pod]:
+        """All Pods; read only."""
+        return cast("dict[ObjectKey, Pod]", self._objects[Kind.POD])
+
+    @property
+    def nodes(self) -> dict[ObjectKey, Node]:
+        """All Nodes; read only."""
+        return cast("dict[ObjectKey, Node]", self._objects[Kind.NODE])
+
+    @property
+    def service_cidrs(self) -> dict[ObjectKey, ServiceCIDR]:
+        """All ServiceCIDRs; read only."""
+        return cast("dict[ObjectKey, ServiceCIDR]", self._objects[Kind.SERVICE_CIDR])
+
+    @property
+    def service_imports(self) -> dict[ObjectKey, ServiceImport]:
+        """All ServiceImports; read only."""
+        return cast("dict[ObjectKey, ServiceImport]", self._objects[Kind.SERVICE_IMPORT])
+
+    def slices_of(self, service: ObjectKey) -> Iterable[EndpointSlice]:
+        """Iterate over the slices labelled with a Service, whether or not it exists."""
+        found = self._slices.get(service)
+        return found.values() if found else ()
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Have *subscriber* called for every change from now on."""
+        self._subscribers.append(subscriber)
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Stop calling *subscriber*; the store outlives a configuration that is reloaded."""
+        self._subscribers.remove(subscriber)
+
+    def apply(self, new: KubeObject) -> Delta | None:
+        """Add or update an object; ``None`` when it is equal to what is there."""
+        kind = KIND_OF[type(new)]
+        objects, key = self._objects[kind], new.key
+        old = objects.get(key)
+        if old == new:
+            return None
+        objects[key] = new
+        if kind is Kind.ENDPOINT_SLICE:
+            self._reindex(cast("EndpointSlice | None", old), cast("EndpointSlice", new))
+        return self._publish(Delta(kind, key, old, new))
+
+    def delete(self, kind: Kind, key: ObjectKey) -> Delta | None:
+        """Remove an object; ``None`` when there is none (a duplicate event)."""
+        old = self._objects[kind].pop(key, None)
+        if old is None:
+            return None
+        if kind is Kind.ENDPOINT_SLICE:
+            self._reindex(cast("EndpointSlice", old), None)
+        return self._publish(Delta(kind, key, old, None))
+
+    def replace(self, kind: Kind, keys: Iterable[ObjectKey]) -> list[Delta]:
+        """End a full list: delete what it did not name, and count the kind as listed.
+
+        The objects of the list itself have been applied one by one before (so that decoding a
+        large list can yield to the loop); *keys* are the keys it named.
+        """
+        vanished = self._objects[kind].keys() - set(keys)
+        deltas = [delta for key in vanished if (delta := self.delete(kind, key))]
+        self.listed.add(kind)
+        return deltas
+
+    def _reindex(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        if old and (service := old.service):
+            siblings = self._slices.get(service, {})
+            siblings.pop(old.key, None)
+            if not siblings:
+                self._slices.pop(service, None)
+        if new and (service := new.service):
+            self._slices.setdefault(service, {})[new.key] = new
+
+    def _publish(self, delta: Delta) -> Delta:
+        for subscriber in tuple(self._subscribers):
+            subscriber(delta)
+        return delta

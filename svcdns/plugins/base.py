@@ -1,0 +1,319 @@
+"""The vocabulary between plugins, the chain and the shells.
+
+A query travels down the chain as a :class:`Request`; an :data:`Outcome` travels back up.  A
+plugin that changes answers on their way up uses :func:`then`, which works the same whether the
+answer is there already or an upstream has to be asked first.
+
+Parity: CoreDNS ``plugin/plugin.go`` (Handler, Next), with its return codes made into types.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from svcdns.corefile.syntax import Directive
+from svcdns.dns.name import ROOT
+from svcdns.dns.query import Query
+from svcdns.dns.response import Response
+from svcdns.metrics import Registry
+
+Owner: TypeAlias = Hashable
+"""What a stored answer depends on; see :mod:`svcdns.zones.owners`."""
+
+FOREVER = float("inf")
+
+
+class Transport(StrEnum):
+    """How a message travelled; the values are CoreDNS's ``proto`` label."""
+
+    UDP = "udp"
+    TCP = "tcp"
+    TLS = "tcp-tls"
+    HTTPS = "https"
+
+
+class Client(Struct, frozen=True, gc=False):
+    """Who asks, and which address of ours was asked."""
+
+    address: str
+    port: int
+    transport: Transport = Transport.UDP
+    local_address: str = ""
+    local_port: int = 53
+
+    @property
+    def family(self) -> str:
+        """CoreDNS's ``family`` label: ``1`` for IPv4, ``2`` for IPv6."""
+        return "2" if ":" in self.address else "1"
+
+    @property
+    def udp(self) -> bool:
+        """Whether the answer must fit a datagram."""
+        return self.transport is Transport.UDP
+
+
+class Request(Struct, frozen=True):
+    """A query on its way down a chain."""
+
+    query: Query
+    client: Client
+    now: float
+    "Monotonic seconds."
+    resolve: "Handler"
+    "The whole server again, for CNAME targets (rule E1); bounded in depth by the server."
+    zone: bytes = ROOT
+    "The zone of the server block that took the query, lower-case."
+    metadata: dict[str, str] | None = None
+    "Labels of the ``metadata`` plugin; shared by all plugins of one query."
+
+
+class Storable(Struct, frozen=True):
+    """Leave to keep an answer in the answer table."""
+
+    owners: tuple[Owner, ...] = ()
+    "The answer dies when one of these changes."
+    until: float = FOREVER
+    "Monotonic seconds: it dies then at the latest."
+    rotate: bool = False
+    "Whether address records are to come in a new order each time (``loadbalance``)."
+
+
+class Ask(Struct, frozen=True):
+    """Something to be done outside before there is an answer."""
+
+    command: "Command"
+    resume: Callable[["Result", float], "Outcome"]
+    "Called with the result and the time (monotonic seconds)."
+
+
+class Reply(Struct, frozen=True):
+    """An answer that a plugin wrote."""
+
+    response: Response
+    plugin: str = ""
+    "Who wrote it, for ``coredns_dns_responses_total``."
+    store: Storable | None = None
+    "``None``: for this client, this time only."
+    background: tuple[Ask, ...] = ()
+    "Work that nobody waits for (prefetching)."
+
+
+class Failed(Struct, frozen=True):
+    """An error that no plugin wrote an answer for; the server writes a bare one (rule J7)."""
+
+    rcode: int
+    reason: str = ""
+    "For ``errors``; empty when there is nothing to say."
+    plugin: str = ""
+
+
+class Drop(Struct, frozen=True):
+    """No answer at all."""
+
+
+class Stream(Struct, frozen=True):
+    """Several messages, for zone transfers over TCP (RFC 5936)."""
+
+    responses: Iterable[Response]
+    plugin: str = ""
+
+
+Outcome: TypeAlias = Reply | Failed | Drop | Stream | Ask
+Handler: TypeAlias = Callable[[Request], Outcome]
+
+
+def then(outcome: Outcome, change: Callable[[Outcome, float], Outcome], now: float) -> Outcome:
+    """Apply *change* to the outcome, now or when it is there.
+
+    Args:
+        outcome: What the rest of the chain returned.
+        change: From a finished outcome and the time to an outcome; never sees an :class:`Ask`.
+        now: Monotonic seconds.
+    """
+    if isinstance(outcome, Ask):
+        ask = outcome
+        return Ask(ask.command, lambda result, at: then(ask.resume(result, at), change, at))
+    return change(outcome, now)
+
+
+class Upstream(Struct, frozen=True):
+    """Where to send a query."""
+
+    address: str
+    port: int
+    transport: Transport = Transport.UDP
+    server_name: str = ""
+    "For TLS: the name to verify, or empty for the address."
+    tls: tuple[str, ...] = ()
+    "Paths: certificate, key, CA; as many as the Corefile gives."
+    url_path: str = "/dns-query"
+    "For DNS over HTTPS (RFC 8484)."
+    method: str = "POST"
+    "For DNS over HTTPS."
+    source: str = ""
+    "Local address to send from, or empty."
+
+
+class Exchange(Struct, frozen=True):
+    """Send a message to an upstream and wait for the matching answer.
+
+    The shell picks an unpredictable ID and port and matches address, ID and question (RFC 5452).
+    """
+
+    upstream: Upstream
+    wire: bytes
+    "The query with ID 0."
+    timeout: float
+    "Seconds."
+    max_idle: float = 10.0
+    "Seconds that a TCP or TLS connection may be kept for further queries."
+    max_age: float = 0.0
+    "Seconds after which a connection is not used again; 0: no limit."
+
+
+class Delay(Struct, frozen=True):
+    """Let time pass (``erratic``)."""
+
+    seconds: float
+
+
+class Fetch(Struct, frozen=True):
+    """An HTTP request (``etcd``)."""
+
+    method: str
+    url: str
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    timeout: float = 5.0
+    tls: tuple[str, ...] = ()
+
+
+Command: TypeAlias = Exchange | Delay | Fetch
+
+
+class Exchanged(Struct, frozen=True):
+    """An upstream's answer, or the body of a fetched page."""
+
+    wire: bytes
+    seconds: float
+    status: int = 200
+    reused: bool = False
+    "Whether an existing connection served."
+
+
+class Unanswered(Struct, frozen=True):
+    """Why there is no answer."""
+
+    reason: str
+    "As the operator should read it: ``read udp 10.0.0.1:53: i/o timeout``."
+    timeout: bool = False
+
+
+Result: TypeAlias = Exchanged | Unanswered | None
+
+
+class WatchFile(Struct, frozen=True):
+    """Have *changed* called with a file's content at start and whenever it differs."""
+
+    path: str
+    interval: float
+    "Seconds between looks; 0 reads it once."
+    changed: Callable[[bytes | None], None]
+    "``None``: the file is missing or cannot be read."
+
+
+class Periodic(Struct, frozen=True):
+    """Have *run* called from time to time, and carry out what it returns."""
+
+    name: str
+    interval: float
+    "Seconds."
+    run: Callable[[float], tuple[Ask, ...]]
+
+
+class HttpAnswer(Struct, frozen=True):
+    """What an HTTP probe gets."""
+
+    status: int
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+
+
+class ServeHttp(Struct, frozen=True):
+    """Listen on *address* (``:8080``, ``127.0.0.1:9153``) and answer GET on these paths."""
+
+    address: str
+    routes: Mapping[str, Callable[[], HttpAnswer]]
+    directive: Directive
+    closes_first: bool = False
+    "Closed at the start of the lame duck period (``ready``), not at its end."
+
+
+class LameDuck(Struct, frozen=True):
+    """Go on answering for *seconds* after SIGTERM (``health``)."""
+
+    seconds: float
+
+
+class Reload(Struct, frozen=True):
+    """Look for a new Corefile every *interval* seconds, plus or minus *jitter*."""
+
+    interval: float
+    jitter: float
+
+
+class ClusterSource(Struct, frozen=True):
+    """Keep *store* filled from the Kubernetes API (``kubernetes``); see plugins.kubernetes."""
+
+    options: object
+    store: object
+
+
+Need: TypeAlias = WatchFile | Periodic | ServeHttp | LameDuck | Reload | ClusterSource
+
+
+class Plugin(Protocol):
+    """One link of a chain."""
+
+    name: str
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What the shell has to provide while this plugin's configuration is in force."""
+        ...
+
+    def serve(self, request: Request, proceed: Handler) -> Outcome:
+        """Answer, or have the rest of the chain answer: ``proceed(request)``."""
+        ...
+
+
+class Context(Struct, frozen=True):
+    """What a plugin's set-up may know and use; everything from outside is an argument."""
+
+    zones: tuple[bytes, ...]
+    "The zones of the server block, lower-case wire names."
+    server: str
+    "CoreDNS's ``server`` label: ``dns://:53``."
+    registry: Registry
+    read: Callable[[str], bytes]
+    "Read a file named in the Corefile; raises OSError."
+    random: Callable[[], float]
+    "Uniform in [0, 1)."
+    warn: Callable[[str], None]
+    "Say something about the configuration, once, in the log at start."
+    wall: Callable[[], float]
+    "Seconds since the epoch, for SOA serials and zone files; monotonic time comes with a Request."
+    block: int = 0
+    "Number of the server block, counted from 0."
+    shared: dict[Hashable, object] | None = None
+    "One per configuration: what blocks share (the cluster of several ``kubernetes``)."
+
+
+Setup: TypeAlias = Callable[[tuple[Directive, ...], Context], Plugin | None]
+"""All directives of one name in a block, to a plugin (or ``None``: nothing in the chain).
+
+Raises:
+    CorefileError: With the directive's file and line.
+"""
