@@ -251,6 +251,13 @@ class ServeHttp(Struct, frozen=True):
     "Closed at the start of the lame duck period (``ready``), not at its end."
 
 
+class ServeMetrics(Struct, frozen=True):
+    """Serve the configuration's registry as Prometheus text at *address* (``prometheus``)."""
+
+    address: str
+    directive: Directive
+
+
 class LameDuck(Struct, frozen=True):
     """Go on answering for *seconds* after SIGTERM (``health``)."""
 
@@ -271,7 +278,9 @@ class ClusterSource(Struct, frozen=True):
     store: object
 
 
-Need: TypeAlias = WatchFile | Periodic | ServeHttp | LameDuck | Reload | ClusterSource
+Need: TypeAlias = (
+    WatchFile | Periodic | ServeHttp | ServeMetrics | LameDuck | Reload | ClusterSource
+)
 
 
 class Plugin(Protocol):
@@ -287,6 +296,15 @@ class Plugin(Protocol):
     def serve(self, request: Request, proceed: Handler) -> Outcome:
         """Answer, or have the rest of the chain answer: ``proceed(request)``."""
         ...
+
+
+def _unheard(_line: str) -> None:
+    """Stand in for a log where nobody listens."""
+
+
+def _stopped() -> float:
+    """Stand in for a clock where no time passes."""
+    return 0.0
 
 
 class Context(Struct, frozen=True):
@@ -309,6 +327,10 @@ class Context(Struct, frozen=True):
     "Number of the server block, counted from 0."
     shared: dict[Hashable, object] | None = None
     "One per configuration: what blocks share (the cluster of several ``kubernetes``)."
+    write: Callable[[str], None] = _unheard
+    "Put one line into the log while serving, level and all: ``[ERROR] plugin/errors: …``."
+    clock: Callable[[], float] = _stopped
+    "Monotonic seconds, for what has to be timed more finely than a Request's *now* (``log``)."
 
 
 Setup: TypeAlias = Callable[[tuple[Directive, ...], Context], Plugin | None]
