@@ -1,0 +1,73 @@
+"""Addresses as sockets want them, and socket errors as operators read them."""
+
+import errno
+import os
+import socket
+from functools import lru_cache
+from ipaddress import ip_address
+
+from msgspec import Struct
+
+from svcdns.plugins.base import Upstream
+
+_GO_WORDS = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset by peer",
+    errno.EHOSTUNREACH: "no route to host",
+    errno.ENETUNREACH: "network is unreachable",
+    errno.EADDRINUSE: "address already in use",
+    errno.EACCES: "permission denied",
+    errno.EADDRNOTAVAIL: "cannot assign requested address",
+    errno.EMFILE: "too many open files",
+    errno.ENFILE: "too many open files in system",
+    errno.ETIMEDOUT: "i/o timeout",
+}
+"What Go prints for these, which is what people search for."
+
+
+class SocketAddress(Struct, frozen=True):
+    """An address family and what ``connect`` and ``bind`` take for it."""
+
+    family: socket.AddressFamily
+    value: tuple[str, int] | tuple[str, int, int, int]
+
+
+@lru_cache(maxsize=1024)
+def sockaddr(address: str, port: int) -> SocketAddress:
+    """Turn a literal address into a socket address, without any name service.
+
+    Args:
+        address: IPv4 or IPv6, the latter with a scope where it needs one (``fe80::1%eth0``).
+        port: Port number.
+
+    Raises:
+        ValueError: Not a literal address.
+        OSError: The scope names no interface.
+    """
+    literal, _, scope = address.partition("%")
+    if ip_address(literal).version == 4:
+        return SocketAddress(socket.AF_INET, (literal, port))
+    index = 0
+    if scope:
+        index = int(scope) if scope.isdigit() else socket.if_nametoindex(scope)
+    return SocketAddress(socket.AF_INET6, (literal, port, 0, index))
+
+
+def host_port(host: str, port: int) -> str:
+    """Join host and port, IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def joined(upstream: Upstream) -> str:
+    """Give an upstream's address and port as one word."""
+    return host_port(upstream.address, upstream.port)
+
+
+def reason(error: Exception) -> str:
+    """Give the cause of a socket error in the words that Go programs use."""
+    if isinstance(error, TimeoutError):
+        return "i/o timeout"
+    number = getattr(error, "errno", None)
+    if isinstance(number, int):
+        return _GO_WORDS.get(number) or os.strerror(number).lower()
+    return str(error) or type(error).__name__
