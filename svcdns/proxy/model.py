@@ -265,3 +265,22 @@ class PlanChange(Struct, frozen=True):
 
     def __bool__(self) -> bool:
         return bool(self.services or self.health_checks or self.node)
+
+
+class LocalDetector(Struct, frozen=True):
+    """How traffic of this node's pods is told from other traffic (rule R73)."""
+
+    cidrs: tuple[str, ...] = ()
+    "Sources in these are pods; at most one of each family."
+    interface: str = ""
+    "What comes in by this interface is from a pod."
+    prefix: str = ""
+    "What comes in by an interface whose name begins so is from a pod."
+
+    def knows(self, family: int) -> bool:
+        """Whether pods of *family* can be told at all; if not, nothing counts as a pod's."""
+        return bool(self.interface or self.prefix or self.cidr(family))
+
+    def cidr(self, family: int) -> str:
+        """The range of *family*; empty when there is none."""
+        return next((cidr for cidr in self.cidrs if (":" in cidr) == (family == 6)), "")
