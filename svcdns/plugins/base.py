@@ -120,7 +120,13 @@ class Stream(Struct, frozen=True):
     plugin: str = ""
 
 
-Outcome: TypeAlias = Reply | Failed | Drop | Stream | Ask
+class Rendered(Struct, frozen=True):
+    """What a server sends: messages as bytes, none for no answer.  No plugin sees this one."""
+
+    wires: tuple[bytes, ...] | Iterable[bytes] = ()
+
+
+Outcome: TypeAlias = Reply | Failed | Drop | Stream | Ask | Rendered
 Handler: TypeAlias = Callable[[Request], Outcome]
 
 

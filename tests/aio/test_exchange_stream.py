@@ -79,7 +79,7 @@ async def test_an_answer_may_overtake_another(exchanges: StreamExchanges) -> Non
             asyncio.ensure_future(ask(exchanges, upstream(resolver.port)))
             for _ in range(MAX_CONNECTIONS)
         ]
-        await asyncio.sleep(0)
+        await resolver.received(MAX_CONNECTIONS)
         fast = await ask(exchanges, upstream(resolver.port))
 
         assert address(fast) == ADDRESS
