@@ -1,0 +1,64 @@
+"""Watching files by looking at them from time to time.
+
+Polling, because it sees what kubelet does to a mounted ConfigMap (a symlink changes, the file that
+is watched does not), and because CoreDNS polls too, with the intervals that the plugins say.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from svcdns.plugins.base import WatchFile
+
+_Mark = tuple[int, int, int, int]
+
+
+class FileWatcher:
+    """One file; calls back when its content differs from last time."""
+
+    def __init__(self, need: WatchFile, failed: Callable[[str, Exception], None]) -> None:
+        """Watch *need*'s file.
+
+        Args:
+            need: Path, interval and whom to tell.
+            failed: Told the path and the exception when the callback raises.
+        """
+        self._need = need
+        self._failed = failed
+        self._mark: _Mark | None = None
+        self._content: bytes | None = None
+        self._looked = False
+
+    def look(self) -> bool:
+        """Look once; tell whether the content was new."""
+        mark, content = self._mark, self._content
+        try:
+            mark = _mark(self._need.path)
+            if self._looked and mark == self._mark:
+                return False
+            content = Path(self._need.path).read_bytes()
+        except OSError:
+            mark, content = None, None
+        if self._looked and content == self._content:
+            self._mark = mark
+            return False
+        self._looked, self._mark, self._content = True, mark, content
+        try:
+            self._need.changed(content)
+        except Exception as error:  # noqa: BLE001 - a bad file must not end the watching
+            self._failed(self._need.path, error)
+        return True
+
+    async def run(self) -> None:
+        """Look now and every interval; returns at once for an interval of 0."""
+        self.look()
+        while self._need.interval > 0:
+            await asyncio.sleep(self._need.interval)
+            self.look()
+
+
+def _mark(path: str) -> _Mark:
+    """Give what changes when a file is written, replaced, or its symlink swapped."""
+    status = os.stat(path)
+    return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)

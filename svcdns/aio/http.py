@@ -1,0 +1,146 @@
+"""The probes: ``/health``, ``/ready`` and ``/metrics``.
+
+One site for every address, whoever asked for it; on reload a site that stays keeps its socket and
+gets new routes, so that no probe meets a closed port.
+"""
+
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TypeAlias
+
+from aiohttp import web
+from msgspec import Struct
+
+from svcdns.aio import exposition
+from svcdns.aio.addresses import reason
+from svcdns.aio.tcp import BACKLOG, open_socket
+from svcdns.errors import ConfigError
+from svcdns.metrics import Registry
+from svcdns.plugins.base import HttpAnswer, Need, ServeHttp, ServeMetrics
+
+Route: TypeAlias = Callable[[], HttpAnswer | Awaitable[HttpAnswer]]
+
+
+class Site(Struct, frozen=True):
+    """What is served at one address."""
+
+    routes: Mapping[str, Route]
+    owner: str
+    "Who asked for it, for messages: ``Corefile:7: health``."
+    closes_first: bool = False
+
+
+def sites(needs: Iterable[Need], registry: Registry) -> dict[str, Site]:
+    """Gather what plugins want served, by address; several may share one."""
+
+    async def metrics() -> HttpAnswer:
+        return HttpAnswer(200, await exposition.text(registry), exposition.CONTENT_TYPE)
+
+    found: dict[str, Site] = {}
+    for need in needs:
+        match need:
+            case ServeHttp(routes=wanted):
+                routes: Mapping[str, Route] = wanted
+                first = need.closes_first
+            case ServeMetrics():
+                routes, first = {"/metrics": metrics}, False
+            case _:
+                continue
+        directive = need.directive
+        owner = f"{directive.file}:{directive.line}: {directive.name}"
+        before = found.get(need.address)
+        if before:
+            routes, first = {**before.routes, **routes}, first and before.closes_first
+            owner = before.owner
+        found[need.address] = Site(routes, owner, first)
+    return found
+
+
+def split(address: str) -> tuple[str, int]:
+    """Take ``:8080``, ``127.0.0.1:8080`` or ``[::1]:8080`` apart; ``localhost`` is 127.0.0.1.
+
+    Raises:
+        ConfigError: There is no port.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        raise ConfigError(f"{address}: expected ADDRESS:PORT")
+    host = host.removeprefix("[").removesuffix("]")
+    return ("127.0.0.1" if host == "localhost" else host, int(port))
+
+
+class _Open:
+    """A site with its socket."""
+
+    def __init__(self, site: Site, sock: socket.socket) -> None:
+        self.site = site
+        self.sock = sock
+        server = web.Server(self._handle, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
+
+    async def start(self) -> None:
+        await self._runner.setup()
+        await web.SockSite(self._runner, self.sock, backlog=BACKLOG).start()
+
+    async def close(self) -> None:
+        await self._runner.cleanup()
+        self.sock.close()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        route = self.site.routes.get(request.path)
+        if route is None:
+            return web.Response(status=404, text="404 page not found\n")
+        answer = route()
+        if isinstance(answer, Awaitable):
+            answer = await answer
+        return web.Response(
+            status=answer.status, body=answer.body, headers={"Content-Type": answer.content_type}
+        )
+
+
+class Sites:
+    """The sites of a process."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, _Open] = {}
+
+    async def change(self, wanted: Mapping[str, Site]) -> None:
+        """Serve exactly *wanted* from now on.
+
+        Raises:
+            ConfigError: An address cannot be had; then everything is as before.
+        """
+        opened: dict[str, _Open] = {}
+        try:
+            for address, site in wanted.items():
+                if address not in self._open:
+                    opened[address] = _Open(site, _bind(address, site.owner))
+        except ConfigError:
+            for one in opened.values():
+                one.sock.close()
+            raise
+        for one in opened.values():
+            await one.start()
+        for address in [address for address in self._open if address not in wanted]:
+            await self._open.pop(address).close()
+        self._open |= opened
+        for address, site in wanted.items():
+            self._open[address].site = site
+
+    async def close(self, *, first_only: bool = False) -> None:
+        """Close all sites, or those that go before the lame duck period."""
+        for address, one in list(self._open.items()):
+            if one.site.closes_first or not first_only:
+                del self._open[address]
+                await one.close()
+
+
+def _bind(address: str, owner: str) -> socket.socket:
+    host, port = split(address)
+    try:
+        return open_socket(host, port)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{owner}: listen tcp {address}: bind: {reason(error)}"
+            " (is another server running? give the directive another address)"
+        ) from error

@@ -1,0 +1,99 @@
+import asyncio
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from svcdns.aio.logs import FLUSH_CHARACTERS, CoreDnsHandler, LineWriter, set_level, set_up
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    made = io.StringIO()
+    root = logging.getLogger()
+    level, levels = root.level, {}
+    for name in ("asyncio", "aiohttp", "kubernetes", "urllib3"):
+        levels[name] = logging.getLogger(name).level
+    yield made
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+    for handler in [one for one in root.handlers if isinstance(one, CoreDnsHandler)]:
+        root.removeHandler(handler)
+
+
+@pytest.mark.parametrize(
+    ("level", "line"),
+    [
+        (logging.INFO, "[INFO] plugin/reload: hash = x"),
+        (logging.WARNING, "[WARNING] plugin/reload: hash = x"),
+        (logging.ERROR, "[ERROR] plugin/reload: hash = x"),
+        (logging.CRITICAL, "[FATAL] plugin/reload: hash = x"),
+    ],
+)
+def test_lines_have_coredns_form(stream: io.StringIO, level: int, line: str) -> None:
+    set_up(stream=stream)
+    logging.getLogger("svcdns.x").log(level, "plugin/reload: %s = x", "hash")
+
+    assert stream.getvalue() == line + "\n"
+
+
+def test_debug_lines_come_only_when_asked_for(stream: io.StringIO) -> None:
+    set_up(stream=stream)
+    logging.getLogger("svcdns.x").debug("one")
+    set_level(debug=True)
+    logging.getLogger("svcdns.x").debug("two")
+
+    assert stream.getvalue() == "[DEBUG] two\n"
+
+
+def test_an_exception_comes_with_its_trace(stream: io.StringIO) -> None:
+    set_up(stream=stream)
+    try:
+        raise KeyError("gone")
+    except KeyError:
+        logging.getLogger("svcdns.x").exception("a plugin failed")
+
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "[ERROR] a plugin failed"
+    assert lines[-1] == "KeyError: 'gone'"
+
+
+async def test_lines_are_gathered_and_keep_their_order(stream: io.StringIO) -> None:
+    writer = set_up(stream=stream)
+    writer.write("[INFO] query")
+    logging.getLogger("svcdns.x").info("event")
+    assert stream.getvalue() == ""
+
+    await until(stream.getvalue)
+
+    assert stream.getvalue() == "[INFO] query\n[INFO] event\n"
+
+
+async def test_an_error_does_not_wait(stream: io.StringIO) -> None:
+    writer = set_up(stream=stream)
+    writer.write("[INFO] query")
+    logging.getLogger("svcdns.x").error("broken")
+
+    assert stream.getvalue() == "[INFO] query\n[ERROR] broken\n"
+
+
+async def test_what_is_gathered_is_bounded() -> None:
+    stream = io.StringIO()
+    writer = LineWriter(stream)
+    writer.write("x" * FLUSH_CHARACTERS)
+    writer.write("y")
+
+    assert len(stream.getvalue()) == FLUSH_CHARACTERS + 3
+    await asyncio.sleep(0)
+
+
+def test_a_reader_that_went_away_does_not_end_the_server() -> None:
+    stream = io.StringIO()
+    stream.close()
+    writer = LineWriter(stream)
+
+    writer.write("one")
+    writer.flush()

@@ -1,0 +1,11 @@
+"""Waiting for a condition, with a deadline instead of a guess."""
+
+import asyncio
+from collections.abc import Callable
+
+
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Return as soon as *condition* holds; fail after *seconds*."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - any condition at all, not only ours
+            await asyncio.sleep(0.002)
