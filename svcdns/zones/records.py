@@ -1,0 +1,68 @@
+"""The few records that cluster names hold.
+
+Names inside them end in the zone as the client wrote it, so that 0x20 case survives (rule A7).
+"""
+
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from struct import Struct as Layout
+
+from svcdns.dns.constants import RRType
+from svcdns.dns.name import join
+from svcdns.dns.response import Record
+
+REFRESH, RETRY, EXPIRE = 7200, 1800, 86400
+"""Seconds in every SOA (rule A3)."""
+
+SOA_TTL_LIMIT = 300
+"""Seconds: a negative answer's SOA lives no longer, whatever the ``ttl`` option (rule A3)."""
+
+_SOA_TAIL = Layout("!5I")
+_SRV_HEAD = Layout("!3H")
+
+
+@lru_cache(maxsize=65536)
+def packed(text: str) -> tuple[RRType, bytes] | None:
+    """Read an address: A or AAAA and its rdata, or ``None`` when the text is a name.
+
+    An IPv4-mapped IPv6 address counts as IPv4, and leading zeros make a name of it
+    (Go ``net.ParseIP``, which decides this in CoreDNS).
+    """
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    match address:
+        case IPv4Address():
+            return RRType.A, address.packed
+        case IPv6Address(ipv4_mapped=IPv4Address() as mapped):
+            return RRType.A, mapped.packed
+        case _:
+            # A zone (fe80::1%eth0) is no address to Go.
+            return None if address.scope_id else (RRType.AAAA, address.packed)
+
+
+def soa(zone: bytes, *, ttl: int, serial: int) -> Record:
+    """Make the SOA of a zone.
+
+    Args:
+        zone: Wire name, in the client's case.
+        ttl: The plugin's ``ttl`` option: the minimum, and the TTL up to 300 s (rule A3).
+        serial: Seconds since the epoch of the last change.
+    """
+    rdata = (
+        join((b"ns", b"dns"), zone)
+        + join((b"hostmaster",), zone)
+        + _SOA_TAIL.pack(serial & 0xFFFFFFFF, REFRESH, RETRY, EXPIRE, ttl)
+    )
+    return Record(zone, RRType.SOA, min(ttl, SOA_TTL_LIMIT), rdata)
+
+
+def srv(owner: bytes, ttl: int, *, weight: int, port: int, target: bytes) -> Record:
+    """Make an SRV record of priority 0 (rules C6, C7)."""
+    return Record(owner, RRType.SRV, ttl, _SRV_HEAD.pack(0, weight, port) + target)
+
+
+def txt(owner: bytes, ttl: int, text: bytes) -> Record:
+    """Make a TXT record of one string of at most 255 octets."""
+    return Record(owner, RRType.TXT, ttl, bytes((len(text),)) + text)
