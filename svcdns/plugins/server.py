@@ -1,0 +1,248 @@
+"""A server: all blocks of one listener, from a packet to the packets of an answer.
+
+The shell looks in :meth:`Server.table` first and calls :meth:`Server.respond` for what is not
+there.  Both ends of a query are here: what a server answers before any plugin sees the query
+(malformed messages, wrong class, unknown EDNS version), and what it makes of an outcome (size
+limits, bare errors, storing, counting).
+
+Parity: CoreDNS ``core/dnsserver/server.go`` (rules J1 to J11).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from svcdns.dns.constants import Rcode, RRClass, type_text
+from svcdns.dns.name import to_text
+from svcdns.dns.query import Query, Rejected, parse
+from svcdns.dns.render import bare, render
+from svcdns.dns.response import Response
+from svcdns.plugins.accounts import Accounts
+from svcdns.plugins.answers import LARGEST, AnswerTable, Entry, Tally
+from svcdns.plugins.base import (
+    Ask,
+    Client,
+    Drop,
+    Failed,
+    Outcome,
+    Owner,
+    Rendered,
+    Reply,
+    Request,
+    Stream,
+    Transport,
+    then,
+)
+from svcdns.plugins.chain import Block, Router
+from svcdns.plugins.rotation import orders
+
+DEPTH_LIMIT = 8
+"""Queries inside a query (CNAME targets asked of the whole server) before we give up."""
+
+NOTHING = Rendered()
+"""No answer."""
+
+_ANY_CLASS = frozenset({"chaos", "forward"})
+"""Plugins that open a listener to classes other than IN (rule J4, register K17)."""
+
+
+class Listen(Struct, frozen=True):
+    """Where a server listens."""
+
+    scheme: str
+    "``dns``, ``tls`` or ``https``."
+    addresses: tuple[str, ...]
+    "Empty: all."
+    port: int
+
+
+class Server:
+    """One listener's blocks, tables and counters."""
+
+    def __init__(
+        self,
+        listen: Listen,
+        blocks: Iterable[Block],
+        *,
+        accounts: Accounts,
+        clock: Callable[[], float],
+        panic: Callable[[str, Exception], None],
+    ) -> None:
+        """Serve *blocks*.
+
+        Args:
+            listen: For the label of metrics, and for the shell.
+            blocks: In the order of the Corefile.
+            accounts: Where queries are counted.
+            clock: Monotonic seconds.
+            panic: Told the question and the exception when a plugin has a bug (rule J7).
+        """
+        self.listen = listen
+        self.blocks = tuple(blocks)
+        self.label = accounts.server
+        self.accounts = accounts
+        self._router = Router(self.blocks)
+        self._clock = clock
+        self._panic = panic
+        self._any_class = any(
+            plugin.name in _ANY_CLASS for block in self.blocks for plugin in block.plugins
+        )
+        self._tables: dict[tuple[Transport, str], AnswerTable] = {}
+
+    def table(self, transport: Transport, family: str) -> AnswerTable:
+        """Give the answers for one kind of socket; *family* as in :attr:`Client.family`."""
+        found = self._tables.get((transport, family))
+        if found is None:
+            found = self._tables[transport, family] = AnswerTable()
+        return found
+
+    def drop(self, owners: Iterable[Owner]) -> None:
+        """Forget stored answers that depend on *owners*."""
+        if self._tables:
+            touched = tuple(owners)
+            for table in self._tables.values():
+                table.drop(touched)
+
+    def forget(self) -> None:
+        """Forget all stored answers (the cluster is synced now, a file has changed)."""
+        for table in self._tables.values():
+            table.clear()
+
+    def respond(self, wire: bytes, client: Client, now: float) -> Rendered | Ask:
+        """Answer one message.
+
+        Args:
+            wire: What arrived; anything at all.
+            client: Who sent it.
+            now: Monotonic seconds.
+
+        Returns:
+            Messages to send, or something to be done first, whose end is a :class:`Rendered`.
+        """
+        query = parse(wire)
+        if query is None:
+            return NOTHING
+        if isinstance(query, Rejected):
+            return Rendered((query.wire,))
+        return self._serve(query, client, now, wire)
+
+    def _serve(self, query: Query, client: Client, now: float, wire: bytes) -> Rendered | Ask:
+        refusal = self._refusal(query)
+        if refusal is not None:
+            return self._finish_bare(query, client, refusal)
+        request = Request(query, client, now, self._resolver(1))
+        route = self._router.route(request)
+        if route is None:
+            return self._finish_bare(query, client, Rcode.REFUSED)
+        block, zone = route
+        request = replace(request, zone=zone)
+
+        def finish(outcome: Outcome, _at: float) -> Outcome:
+            return self._finish(request, block, outcome, wire)
+
+        try:
+            outcome = then(block.handler(request), finish, now)
+        except Exception as error:  # noqa: BLE001 - a plugin's bug costs its query, not the server
+            outcome = self._bug(request, block, error, wire)
+        assert isinstance(outcome, Rendered | Ask)
+        if isinstance(outcome, Ask):
+            return self._guarded(outcome, request, block, wire)
+        return outcome
+
+    def _refusal(self, query: Query) -> int | None:
+        if query.edns is not None and query.edns.version != 0:
+            return Rcode.BADVERS
+        if query.qclass != RRClass.IN and not self._any_class:
+            return Rcode.REFUSED
+        return None
+
+    def _guarded(self, ask: Ask, request: Request, block: Block, wire: bytes) -> Ask:
+        """Have a bug that shows only after an upstream's answer cost its query alone, too."""
+
+        def resume(result: object, now: float) -> Outcome:
+            try:
+                outcome = ask.resume(result, now)  # type: ignore[arg-type]  # passed through
+            except Exception as error:  # noqa: BLE001 - as above
+                return self._bug(request, block, error, wire)
+            if isinstance(outcome, Ask):
+                return self._guarded(outcome, request, block, wire)
+            return outcome
+
+        return Ask(ask.command, resume)
+
+    def _bug(self, request: Request, block: Block, error: Exception, wire: bytes) -> Rendered:
+        self.accounts.count_panic()
+        self._panic(describe(request.query), error)
+        return self._finish(request, block, Failed(Rcode.SERVFAIL), wire)
+
+    def _resolver(self, depth: int) -> Callable[[Request], Outcome]:
+        """Answer queries that plugins have of their own, as another client's would be (E1)."""
+
+        def resolve(request: Request) -> Outcome:
+            if depth > DEPTH_LIMIT:
+                return Failed(Rcode.SERVFAIL, "too many lookups inside one query")
+            nested = replace(request, resolve=self._resolver(depth + 1))
+            route = self._router.route(nested)
+            if route is None:
+                return Failed(Rcode.REFUSED)
+            block, zone = route
+            return block.handler(replace(nested, zone=zone))
+
+        return resolve
+
+    def _finish(self, request: Request, block: Block, outcome: Outcome, wire: bytes) -> Rendered:
+        query, client = request.query, request.client
+        limit = query.limit(udp=client.udp)
+        match outcome:
+            case Reply(response=response, plugin=plugin):
+                answer = render(query, response, limit=limit)
+                tally = self.accounts.tally(
+                    client, query, request.zone, block.view, plugin, response.rcode, len(answer)
+                )
+                tally.made += 1
+                if outcome.store is not None and wire and len(answer) <= LARGEST:
+                    self._store(request, outcome, answer, wire, tally)
+                rendered = Rendered((answer,))
+            case Failed(rcode=rcode, plugin=plugin):
+                answer = bare(query, rcode)
+                self.accounts.tally(
+                    client, query, request.zone, block.view, plugin, rcode, len(answer)
+                ).made += 1
+                rendered = Rendered((answer,))
+            case Stream(responses=responses):
+                rendered = Rendered(self._stream(query, responses, limit))
+            case Drop():
+                rendered = NOTHING
+            case _:
+                raise AssertionError(f"no outcome of a chain: {outcome!r}")
+        self.accounts.observe(request.zone, block.view, self._clock() - request.now)
+        return rendered
+
+    def _stream(self, query: Query, responses: Iterable[Response], limit: int) -> Iterator[bytes]:
+        for response in responses:
+            yield render(query, response, limit=limit)
+
+    def _finish_bare(self, query: Query, client: Client, rcode: int) -> Rendered:
+        answer = bare(query, rcode)
+        self.accounts.tally(client, query, b"", "", "", rcode, len(answer)).made += 1
+        return Rendered((answer,))
+
+    def _store(
+        self, request: Request, reply: Reply, answer: bytes, wire: bytes, tally: Tally
+    ) -> None:
+        store = reply.store
+        assert store is not None
+        tails = [answer[2:]]
+        if store.rotate:
+            query = request.query
+            limit = query.limit(udp=request.client.udp)
+            for response in orders(reply.response):
+                tails.append(render(query, response, limit=limit)[2:])
+        table = self.table(request.client.transport, request.client.family)
+        table.put(wire[2:], Entry(tuple(tails), tally, store.owners, store.until))
+
+
+def describe(query: Query) -> str:
+    """Name a question for a log line."""
+    return f"{to_text(query.qname)} {type_text(query.qtype)}"

@@ -1,0 +1,86 @@
+"""The answer table: exact keys, owners, bounds."""
+
+from itertools import islice
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from svcdns.plugins.answers import AnswerTable, Entry, Tally
+
+
+def entry(*owners: str, tails: tuple[bytes, ...] = (b"x",)) -> Entry:
+    return Entry(tails, Tally(), owners)
+
+
+def test_an_owner_that_changes_takes_its_answers_along() -> None:
+    table = AnswerTable()
+    table.put(b"a", entry("web", "prod"))
+    table.put(b"b", entry("api", "prod"))
+    table.put(b"c", entry())
+
+    table.drop(["web", "unknown"])
+    assert set(table.entries) == {b"b", b"c"}
+    table.drop(["prod"])
+    assert set(table.entries) == {b"c"}
+
+
+def test_the_oldest_answer_makes_room() -> None:
+    table = AnswerTable(limit=2)
+    for key in (b"a", b"b", b"a", b"c"):
+        table.put(key, entry(key.decode()))
+
+    assert list(table.entries) == [b"a", b"c"]
+    table.drop(["b"])
+    table.drop(["a", "c"])
+    assert not table.entries
+
+
+def test_rotation_goes_round() -> None:
+    rotation = entry(tails=(b"1", b"2", b"3")).rotation
+
+    assert rotation is not None
+    assert list(islice(rotation, 5)) == [b"1", b"2", b"3", b"1", b"2"]
+    assert entry(tails=(b"1",)).rotation is None
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.integers(0, 9), st.frozensets(st.integers(0, 3), max_size=2)),
+        st.tuples(st.just("drop"), st.integers(0, 3), st.just(frozenset())),
+        st.tuples(st.just("discard"), st.integers(0, 9), st.just(frozenset())),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+def test_what_is_left_never_belongs_to_a_dropped_owner_and_the_bound_holds(
+    steps: list[tuple[str, int, frozenset[int]]],
+) -> None:
+    table, alive = AnswerTable(limit=5), {}
+    for what, number, owners in steps:
+        key = bytes((number,))
+        if what == "put":
+            table.put(key, Entry((b"x",), Tally(), tuple(owners)))
+            alive.pop(key, None)
+            alive[key] = owners
+            alive = dict(list(alive.items())[-5:])
+        elif what == "discard":
+            table.discard(key)
+            alive.pop(key, None)
+        else:
+            table.drop([number])
+            alive = {key: held for key, held in alive.items() if number not in held}
+        assert list(table.entries) == list(alive)
+    table.drop(range(4))
+    assert all(not entry.owners for entry in table.entries.values())
+
+
+def test_clear_forgets_everything() -> None:
+    table = AnswerTable()
+    table.put(b"a", entry("web"))
+
+    table.clear()
+
+    assert not table.entries
+    table.drop(["web"])

@@ -1,0 +1,39 @@
+"""The vocabulary of plugins."""
+
+import pytest
+
+from svcdns.plugins.base import Ask, Client, Delay, Drop, Failed, Outcome, Transport, then
+
+
+def test_then_changes_a_finished_outcome_at_once() -> None:
+    assert then(Drop(), lambda outcome, now: Failed(int(now)), 5.0) == Failed(5)
+
+
+def test_then_waits_for_every_answer_from_outside() -> None:
+    asked_twice = Ask(
+        Delay(1.0), lambda result, now: Ask(Delay(2.0), lambda result, now: Failed(2))
+    )
+
+    def change(outcome: Outcome, now: float) -> Outcome:
+        assert outcome == Failed(2)
+        return Failed(int(now))
+
+    first = then(asked_twice, change, 1.0)
+    assert isinstance(first, Ask)
+    assert first.command == Delay(1.0)
+    second = first.resume(None, 2.0)
+    assert isinstance(second, Ask)
+    assert second.command == Delay(2.0)
+    assert second.resume(None, 3.0) == Failed(3)
+
+
+@pytest.mark.parametrize(
+    ("address", "transport", "family", "udp"),
+    [("10.0.0.1", Transport.UDP, "1", True), ("fd00::1", Transport.TLS, "2", False)],
+)
+def test_a_client_knows_its_labels(
+    address: str, transport: Transport, family: str, udp: bool
+) -> None:
+    client = Client(address, 1, transport)
+
+    assert (client.family, client.udp) == (family, udp)

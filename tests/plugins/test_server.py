@@ -1,0 +1,240 @@
+"""Both ends of a query: what a server does itself."""
+
+import dns.flags
+import dns.message
+import pytest
+from msgspec.structs import replace
+
+from svcdns.dns.response import Record, Response
+from svcdns.metrics import Registry
+from svcdns.plugins.base import (
+    Ask,
+    Drop,
+    Failed,
+    Handler,
+    Outcome,
+    Rendered,
+    Reply,
+    Request,
+    Storable,
+    Stream,
+    Transport,
+)
+from svcdns.plugins.chain import Block
+from svcdns.plugins.server import Server
+from tests.support.records import wire_name
+from tests.support.serving import (
+    CLIENT,
+    TCP_CLIENT,
+    Scripted,
+    always,
+    answer,
+    asking,
+    question,
+    rows,
+    server_of,
+)
+
+
+def a_record(number: int = 1) -> Record:
+    return Record(wire_name("a.test"), 1, 5, bytes((10, 0, 0, number)))
+
+
+def test_an_answer_is_decoded_as_it_was_meant() -> None:
+    server = server_of([always(Reply(Response(answer=(a_record(),), aa=True)))])
+
+    assert rows(answer(server, "a.test A")) == (
+        "NOERROR",
+        "qr aa rd",
+        ["a.test. 5 IN A 10.0.0.1"],
+        [],
+        [],
+    )
+
+
+BARE = [
+    ("J6 nobody serves it", [], "a.test A", {}, "REFUSED"),
+    ("J7 a plugin gave up", [always(Failed(2))], "a.test A", {}, "SERVFAIL"),
+    ("J4 class", [always(Reply(Response()))], "a.test A", {"rdclass": "CH"}, "REFUSED"),
+    ("J5 version", [always(Reply(Response()))], "a.test A", {"use_edns": 1}, "BADVERS"),
+]
+
+
+@pytest.mark.parametrize(("rule", "plugins", "text", "settings", "rcode"), BARE)
+def test_errors_without_a_writer_are_bare(
+    rule: str, plugins: list[Scripted], text: str, settings: dict[str, object], rcode: str
+) -> None:
+    found = answer(server_of(plugins), text, **settings)
+
+    assert rows(found)[:3] == (rcode, "qr rd", []), rule
+    assert not found.authority
+    assert [q.name.to_text() for q in found.question] == ["a.test."]
+
+
+def test_other_classes_pass_where_forward_is_loaded() -> None:
+    """J4."""
+    server = server_of([always(Reply(Response(aa=True)), "forward")])
+
+    assert rows(answer(server, "a.test A", rdclass="CH"))[0] == "NOERROR"
+
+
+def test_a_name_outside_all_zones_is_refused() -> None:
+    """J6."""
+    server = server_of(Block((wire_name("test"),), [always(Reply(Response()))]))
+
+    assert rows(answer(server, "a.example A"))[0] == "REFUSED"
+
+
+@pytest.mark.parametrize(
+    "wire", [b"", b"x" * 11, question("a.test A")[:2] + b"\x80" + question("a.test A")[3:]]
+)
+def test_what_is_no_query_gets_no_answer(wire: bytes) -> None:
+    """J1, J2, J26."""
+    assert server_of([always(Reply(Response()))]).respond(wire, CLIENT, 0.0) == Rendered()
+
+
+def test_a_dropped_query_gets_no_answer() -> None:
+    assert server_of([always(Drop())]).respond(question("a.test A"), CLIENT, 0.0) == Rendered()
+
+
+def test_a_stream_is_rendered_message_by_message() -> None:
+    server = server_of([always(Stream([Response(answer=(a_record(n),)) for n in (1, 2)]))])
+
+    rendered = server.respond(question("a.test A"), TCP_CLIENT, 0.0)
+
+    assert isinstance(rendered, Rendered)
+    found = [dns.message.from_wire(wire) for wire in rendered.wires]
+    assert [message.answer[0][0].to_text() for message in found] == ["10.0.0.1", "10.0.0.2"]
+
+
+def test_udp_answers_are_cut_to_the_client_and_tcp_answers_are_not() -> None:
+    """J10."""
+    response = Response(answer=tuple(a_record(n) for n in range(60)), aa=True)
+    server = server_of([always(Reply(response))])
+
+    cut, whole = answer(server, "a.test A"), answer(server, "a.test A", TCP_CLIENT)
+
+    assert cut.flags & dns.flags.TC
+    assert len(cut.answer[0]) == 30
+    assert not whole.flags & dns.flags.TC
+    assert len(whole.answer[0]) == 60
+
+
+def stored(server: Server, transport: Transport = Transport.UDP) -> int:
+    return len(server.table(transport, "1").entries)
+
+
+def test_only_answers_that_may_be_are_stored_and_they_die_with_their_owner() -> None:
+    keep = Reply(Response(answer=(a_record(),)), store=Storable(("web",)))
+    server, other = server_of([always(keep)]), server_of([always(Reply(Response()))])
+    answer(server, "a.test A")
+    answer(other, "a.test A")
+
+    assert (stored(server), stored(other)) == (1, 0)
+    entry = server.table(Transport.UDP, "1").entries[question("a.test A")[2:]]
+    decoded = dns.message.from_wire(b"\0\1" + entry.tail)
+    assert decoded.answer[0][0].to_text() == "10.0.0.1"
+    server.drop(["api"])
+    assert stored(server) == 1
+    server.drop(["web"])
+    assert stored(server) == 0
+
+
+def test_the_key_is_the_whole_query_without_its_id() -> None:
+    keep = Reply(Response(answer=(a_record(),)), store=Storable())
+    server = server_of([always(keep)])
+    for text, settings in (
+        ("a.test A", {}),
+        ("a.test A", {"id": 7}),
+        ("A.test A", {}),
+        ("a.test A", {"rd": False}),
+        ("a.test A", {"use_edns": 0}),
+    ):
+        answer(server, text, **settings)
+
+    assert stored(server) == 4
+
+
+def test_rotated_answers_are_stored_in_every_order() -> None:
+    records = tuple(a_record(n) for n in (1, 2, 3))
+    server = server_of([always(Reply(Response(answer=records), store=Storable(rotate=True)))])
+    answer(server, "a.test A")
+    (entry,) = server.table(Transport.UDP, "1").entries.values()
+
+    assert entry.rotation is not None
+    firsts = [
+        dns.message.from_wire(b"\0\1" + next(entry.rotation)).answer[0][0].to_text()
+        for _ in range(3)
+    ]
+    assert sorted(firsts) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+
+
+def test_an_answer_from_outside_is_finished_like_any_other() -> None:
+    server = server_of([asking(lambda result: Reply(Response(answer=(a_record(),), aa=True)))])
+
+    asked = server.respond(question("a.test A"), CLIENT, 0.0)
+
+    assert isinstance(asked, Ask)
+    rendered = asked.resume(None, 1.0)
+    assert isinstance(rendered, Rendered)
+    (wire,) = rendered.wires
+    assert rows(dns.message.from_wire(wire))[2] == ["a.test. 5 IN A 10.0.0.1"]
+
+
+def buggy(request: Request, proceed: Handler) -> Outcome:
+    raise ZeroDivisionError("a bug")
+
+
+def after_asking(result: object) -> Outcome:
+    raise ZeroDivisionError("a bug")
+
+
+@pytest.mark.parametrize("plugin", [Scripted(buggy), asking(after_asking)])
+def test_a_bug_in_a_plugin_costs_its_query_and_is_counted(plugin: Scripted) -> None:
+    """J7."""
+    registry = Registry()
+    server = server_of([plugin], registry=registry)
+    told: list[str] = []
+    server._panic = lambda question, error: told.append(f"{question}: {error}")
+
+    outcome = server.respond(question("a.test A"), CLIENT, 0.0)
+    if isinstance(outcome, Ask):
+        outcome = outcome.resume(None, 0.0)
+
+    assert isinstance(outcome, Rendered)
+    (wire,) = outcome.wires
+    assert rows(dns.message.from_wire(wire))[0] == "SERVFAIL"
+    assert told == ["a.test. A: a bug"]
+    assert registry.families["coredns_panics_total"].cell().value == 1
+
+
+def test_queries_inside_queries_go_through_the_whole_server_and_end() -> None:
+    """E1."""
+    inner = always(Reply(Response(answer=(a_record(),))))
+    outer = Scripted(lambda request, proceed: request.resolve(request_for(request, "x.inner")))
+    endless = Scripted(lambda request, proceed: request.resolve(request))
+    server = server_of(
+        Block((wire_name("."),), [outer]),
+        Block((wire_name("inner"),), [inner]),
+        Block((wire_name("endless"),), [endless]),
+    )
+
+    assert rows(answer(server, "a.test A"))[2] == ["a.test. 5 IN A 10.0.0.1"]
+    assert inner.asked[0].zone == wire_name("inner")
+    assert rows(answer(server, "endless A"))[0] == "SERVFAIL"
+    assert len(endless.asked) < 20
+
+
+def request_for(request: Request, name: str) -> Request:
+    qname = wire_name(name)
+    return replace(request, query=replace(request.query, qname=qname, name=qname))
+
+
+def test_forgetting_empties_every_table() -> None:
+    server = server_of([always(Reply(Response(answer=(a_record(),)), store=Storable()))])
+    answer(server, "a.test A")
+    answer(server, "a.test A", TCP_CLIENT)
+
+    assert stored(server, Transport.TCP) == 1
+    server.forget()
+    assert (stored(server), stored(server, Transport.TCP)) == (0, 0)
