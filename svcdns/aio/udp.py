@@ -94,6 +94,11 @@ class UdpListener:
         """Answer from now on."""
         asyncio.get_running_loop().add_reader(self.sock.fileno(), self._drain)
 
+    @property
+    def under_way(self) -> int:
+        """Queries that wait for something outside."""
+        return len(self._waiting)
+
     async def stop(self) -> None:
         """Stop reading, finish what waits, close."""
         asyncio.get_running_loop().remove_reader(self.sock.fileno())
