@@ -55,6 +55,7 @@ Parity: CoreDNS ``plugin/kubernetes/handler.go``; rules A to I of the behaviour 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from svcdns.corefile.fallthrough import Fallthrough
 from svcdns.dns.constants import Rcode, RRType
 from svcdns.dns.response import Response
 from svcdns.kube.source import ApiSource
@@ -72,7 +73,6 @@ from svcdns.plugins.base import (
     Stream,
     then,
 )
-from svcdns.plugins.fallthrough import Fallthrough
 from svcdns.zones.index import ClusterIndex
 from svcdns.zones.owners import Owner, touched
 from svcdns.zones.zone import Chase, ClusterZones, Found, NoData, NoName, Owners

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from svcdns.corefile.fallthrough import Fallthrough
 from svcdns.dns.response import Record, Response
 from svcdns.kube.objects import Kind, KubeObject
 from svcdns.kube.source import ApiSource
@@ -17,7 +18,6 @@ from svcdns.plugins.base import (
     Storable,
     Transport,
 )
-from svcdns.plugins.fallthrough import Fallthrough
 from svcdns.plugins.kubernetes import Cluster, Kubernetes, owners_of
 from svcdns.plugins.server import Server
 from svcdns.zones.index import ClusterIndex

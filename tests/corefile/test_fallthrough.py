@@ -1,6 +1,6 @@
 """Which names fall through."""
 
-from svcdns.plugins.fallthrough import Fallthrough
+from svcdns.corefile.fallthrough import Fallthrough
 from tests.support.records import wire_name
 
 

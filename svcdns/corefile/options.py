@@ -1,0 +1,239 @@
+"""Arguments to values: what every plugin's set-up reads its directive with.
+
+A set-up reads a :class:`Line` from left to right and then its options; whatever it leaves unread
+is an error, so that nothing in a Corefile is silently without effect::
+
+    def setup(directives: tuple[Directive, ...], context: Context) -> Plugin:
+        line = once(directives)
+        zones = line.zones(context.zones)
+        ttl, through = 5, Fallthrough()
+        for option in line.options():
+            match option.name:
+                case "ttl":
+                    ttl = option.integer(0, 3600)
+                case "fallthrough":
+                    through = option.fallthrough()
+                case _:
+                    raise option.unknown()
+        return Example(zones, ttl, through)
+
+Every error is a CorefileError at the line's place, in CoreDNS's words where it has some.
+
+Parity: ``caddy:caddyfile/dispenser.go``, ``plugin/plugin.go Error``,
+``plugin/normalize.go``.
+"""
+
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network, IPv6Network
+from typing import TypeVar
+
+from svcdns.corefile.durations import format_duration, parse_duration
+from svcdns.corefile.endpoints import parse_network, split_host_port
+from svcdns.corefile.fallthrough import Fallthrough
+from svcdns.corefile.keys import split_port, split_scheme, zones_of
+from svcdns.corefile.syntax import Directive
+from svcdns.dns.name import ROOT, from_text
+from svcdns.errors import CorefileError
+
+Value = TypeVar("Value")
+
+
+class Line:
+    """One line of a directive, read from left to right."""
+
+    def __init__(self, directive: Directive, plugin: str = "") -> None:
+        """Read *directive*, or with *plugin* a line of its block."""
+        self.directive = directive
+        self.name = directive.name
+        self._plugin = plugin or directive.name
+        self._left = list(directive.args[::-1])
+        self._block_read = not directive.block
+
+    # -- errors
+
+    def error(self, message: str) -> CorefileError:
+        """Make the error for this line."""
+        text = f"Error during parsing: plugin/{self._plugin}: {message}"
+        return CorefileError(self.directive.file, self.directive.line, text)
+
+    def arity(self) -> CorefileError:
+        """Make the error for too few or too many arguments."""
+        last = self.directive.tokens[-1]
+        return self.error(f"Wrong argument count or unexpected line ending after '{last}'")
+
+    def unknown(self) -> CorefileError:
+        """Make the error for an option that the plugin does not have."""
+        return self.error(f"unknown property '{self.name}'")
+
+    # -- words
+
+    @property
+    def more(self) -> bool:
+        """Whether arguments are left."""
+        return bool(self._left)
+
+    @property
+    def next(self) -> str:
+        """The next argument, not taken; empty at the end."""
+        return self._left[-1] if self._left else ""
+
+    def word(self, *allowed: str, default: str | None = None) -> str:
+        """Take an argument; with *allowed* it must be one of them."""
+        found = self._take(str, default)
+        if allowed and found not in allowed:
+            raise self.error(f"unknown value '{found}', expecting one of {', '.join(allowed)}")
+        return found
+
+    def rest(self, at_least: int = 0) -> tuple[str, ...]:
+        """Take all that is left."""
+        found = tuple(self._left[::-1])
+        if len(found) < at_least:
+            raise self.arity()
+        self._left.clear()
+        return found
+
+    def read(self, parse: Callable[[str], Value], default: Value | None = None) -> Value:
+        """Take an argument and have *parse*, which raises ValueError, make a value of it."""
+        return self._take(parse, default)
+
+    def _take(self, parse: Callable[[str], Value], default: Value | None) -> Value:
+        if not self._left:
+            if default is None:
+                raise self.arity()
+            return default
+        try:
+            return parse(self._left.pop())
+        except ValueError as error:
+            raise self.error(str(error)) from error
+
+    # -- numbers
+
+    def integer(
+        self, low: int | None = None, high: int | None = None, default: int | None = None
+    ) -> int:
+        """Take a whole number from *low* to *high*."""
+        found = self._take(_parse_integer, default)
+        if (low is not None and found < low) or (high is not None and found > high):
+            raise self.error(f"{self.name} must be {_range(low, high, str)}, not {found}")
+        return found
+
+    def duration(
+        self, low: float | None = None, high: float | None = None, default: float | None = None
+    ) -> float:
+        """Take a duration in Go's syntax from *low* to *high* seconds.
+
+        Returns:
+            Seconds.
+        """
+        found = self._take(parse_duration, default)
+        if (low is not None and found < low) or (high is not None and found > high):
+            expected, got = _range(low, high, format_duration), format_duration(found)
+            raise self.error(f"{self.name} must be {expected}, not {got}")
+        return found
+
+    def percent(self, low: int = 0, high: int = 100, default: int | None = None) -> int:
+        """Take a whole number with ``%`` behind it."""
+        found = self._take(_parse_percent, default)
+        if not low <= found <= high:
+            raise self.error(f"{self.name} must be {_range(low, high, str)} percent, not {found}")
+        return found
+
+    # -- names and addresses
+
+    def zones(self, default: tuple[bytes, ...] = ()) -> tuple[bytes, ...]:
+        """Take all that is left as zones; *default*, the server block's, if there is nothing.
+
+        A network stands for its reverse zones (rule F12), a scheme and a port are taken off, a
+        zone named twice is one.
+
+        Returns:
+            Lower-case wire names.
+        """
+        if not self._left:
+            return default
+        found: dict[bytes, None] = {}
+        while self._left:
+            found |= dict.fromkeys(self._take(_parse_zones, None))
+        return tuple(found)
+
+    def zone(self) -> tuple[bytes, ...]:
+        """Take one argument as a zone, or as a network with several; see :meth:`zones`."""
+        return self._take(_parse_zones, None)
+
+    def fallthrough(self) -> Fallthrough:
+        """Take all that is left as the zones of ``fallthrough``; none means every name (G5)."""
+        return Fallthrough(self.zones((ROOT,)))
+
+    def address(self, default_port: int | None = None) -> tuple[str, int]:
+        """Take HOST:PORT; without *default_port* the port must be there."""
+        return self._take(lambda text: split_host_port(text, default_port), None)
+
+    def listen(self, default: str) -> str:
+        """Take an address to listen on, as :class:`~svcdns.plugins.base.ServeHttp` wants it."""
+        found = self._take(str, default)
+        try:
+            split_host_port(found)
+        except ValueError as error:
+            raise self.error(str(error)) from error
+        return found
+
+    def network(self) -> IPv4Network | IPv6Network:
+        """Take an address or a network."""
+        return self._take(parse_network, None)
+
+    # -- the end
+
+    def end(self) -> None:
+        """Check that nothing is left unread."""
+        if self._left:
+            raise self.arity()
+        if not self._block_read:
+            raise self.error(f"'{self.name}' takes no block")
+
+    def options(self) -> Iterator["Line"]:
+        """Give the lines of the block, each to be read to its end before the next one comes."""
+        self._block_read = True
+        self.end()
+        for line in self.directive.block or ():
+            option = Line(line, self._plugin)
+            yield option
+            option.end()
+
+
+def once(directives: tuple[Directive, ...]) -> Line:
+    """Read the directive of a plugin that a server block may have only once."""
+    if len(directives) > 1:
+        message = "this plugin can only be used once per Server Block"
+        raise Line(directives[1]).error(message)
+    return Line(directives[0])
+
+
+def each(directives: tuple[Directive, ...]) -> tuple[Line, ...]:
+    """Read the directives of a plugin that a server block may have several times."""
+    return tuple(Line(directive) for directive in directives)
+
+
+def _parse_integer(text: str) -> int:
+    digits = text[1:] if text[:1] in ("-", "+") else text
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
+        raise ValueError(f"invalid number {text[:40]!r}")
+    return int(text)
+
+
+def _parse_percent(text: str) -> int:
+    if not text.endswith("%"):
+        raise ValueError(f"last character of percentage should be '%', but is: {text[-1:]!r}")
+    return _parse_integer(text[:-1])
+
+
+def _parse_zones(text: str) -> tuple[bytes, ...]:
+    host, _ = split_port(split_scheme(text)[1])
+    return tuple(from_text(zone) for zone in zones_of(host))
+
+
+def _range(low: Value | None, high: Value | None, write: Callable[[Value], str]) -> str:
+    if low is not None and high is not None:
+        return f"between {write(low)} and {write(high)}"
+    if low is not None:
+        return f"at least {write(low)}"
+    return f"at most {write(high)}" if high is not None else "a value"
