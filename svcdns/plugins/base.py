@@ -18,6 +18,7 @@ from svcdns.dns.name import ROOT
 from svcdns.dns.query import Query
 from svcdns.dns.response import Response
 from svcdns.metrics import Registry
+from svcdns.plugins.clusters import Cluster, Clusters
 
 Owner: TypeAlias = Hashable
 """What a stored answer depends on; see :mod:`svcdns.zones.owners`."""
@@ -278,10 +279,9 @@ class Reload(Struct, frozen=True):
 
 
 class ClusterSource(Struct, frozen=True):
-    """Keep *store* filled from the Kubernetes API (``kubernetes``); see plugins.kubernetes."""
+    """Keep a cluster's copy filled from its source (``kubernetes``)."""
 
-    options: object
-    store: object
+    cluster: Cluster
 
 
 Need: TypeAlias = (
@@ -333,6 +333,10 @@ class Context(Struct, frozen=True):
     "Number of the server block, counted from 0."
     shared: dict[Hashable, object] | None = None
     "One per configuration: what blocks share (the cluster of several ``kubernetes``)."
+    local_addresses: tuple[str, ...] = ()
+    "Addresses of this machine that the block is reached at, without loopback (rule F14)."
+    clusters: Clusters | None = None
+    "Copies of clusters by source, for ``kubernetes``."
     write: Callable[[str], None] = _unheard
     "Put one line into the log while serving, level and all: ``[ERROR] plugin/errors: …``."
     clock: Callable[[], float] = _stopped

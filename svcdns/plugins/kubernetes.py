@@ -52,16 +52,18 @@ Differences
 Parity: CoreDNS ``plugin/kubernetes/handler.go``; rules A to I of the behaviour reference.
 """
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from svcdns.corefile.fallthrough import Fallthrough
+from svcdns.corefile.options import once
+from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import Rcode, RRType
 from svcdns.dns.response import Response
-from svcdns.kube.source import ApiSource
-from svcdns.kube.store import Delta, Store
+from svcdns.kube.store import Delta
+from svcdns.plugins import kubernetesoptions
 from svcdns.plugins.base import (
     ClusterSource,
+    Context,
     Drop,
     Failed,
     Handler,
@@ -73,19 +75,11 @@ from svcdns.plugins.base import (
     Stream,
     then,
 )
-from svcdns.zones.index import ClusterIndex
+from svcdns.plugins.clusters import Cluster
 from svcdns.zones.owners import Owner, touched
 from svcdns.zones.zone import Chase, ClusterZones, Found, NoData, NoName, Owners
 
 NAME = "kubernetes"
-
-
-class Cluster(Struct):
-    """A store, its index and where it is fed from; shared by blocks that ask for the same."""
-
-    store: Store
-    index: ClusterIndex
-    source: ApiSource
 
 
 class Kubernetes:
@@ -101,7 +95,7 @@ class Kubernetes:
     @property
     def needs(self) -> tuple[Need, ...]:
         """The API source to keep the store filled from."""
-        return (ClusterSource(self.cluster.source, self.cluster.store),)
+        return (ClusterSource(self.cluster),)
 
     @property
     def ready(self) -> bool:
@@ -182,6 +176,16 @@ class Kubernetes:
 
         asked = request.resolve(replace(request, query=nested, metadata=None))
         return then(asked, combine, request.now)
+
+
+def setup(directives: tuple[Directive, ...], context: Context) -> Kubernetes:
+    """Read the directive."""
+    line = once(directives)
+    settings = kubernetesoptions.read(line, context.zones, context.warn)
+    assert context.clusters is not None, "a block with kubernetes is built with clusters"
+    cluster = context.clusters.get(settings.source)
+    options = replace(settings.zones, local_addresses=context.local_addresses)
+    return Kubernetes(ClusterZones(options, cluster.index), cluster, settings.fallthrough)
 
 
 def owners_of(delta: Delta) -> set[Owner]:

@@ -49,7 +49,7 @@ def plugin(store: Store | None = None, through: tuple[str, ...] = ()) -> Kuberne
     store = store or store_of(*CLUSTER)
     index = ClusterIndex(store, wall=lambda: 7.0)
     zones = tuple(map(wire_name, ("cluster.local", "in-addr.arpa")))
-    cluster = Cluster(store, index, ApiSource(kinds=(Kind.SERVICE,)))
+    cluster = Cluster(ApiSource(kinds=(Kind.SERVICE,)), store, index)
     fall = Fallthrough(tuple(map(wire_name, through)))
     return Kubernetes(ClusterZones(ZoneOptions(zones=zones), index), cluster, fall)
 
@@ -195,7 +195,7 @@ def test_an_answer_overtaken_by_a_change_is_not_stored() -> None:
 def test_the_plugin_needs_its_source() -> None:
     found = plugin()
 
-    assert found.needs == (ClusterSource(found.cluster.source, found.cluster.store),)
+    assert found.needs == (ClusterSource(found.cluster),)
     assert found.ready
     assert replace(found.cluster.source, endpoint="x") != found.cluster.source
 
