@@ -77,10 +77,11 @@ def _quoted(text: str, at: int) -> tuple[str | None, int]:
         character = text[at]
         if character == '"':
             return "".join(word), at + 1
-        if character == "\\" and text[at + 1 : at + 2] == '"':
-            word.append('"')
+        if character == "\\":
+            escaped = text[at + 1 : at + 2]
+            word.append(escaped if escaped in ('"', "") else character + escaped)
             at += 2
             continue
         word.append(character)
         at += 1
-    return "".join(word) or None, at
+    return "".join(word) or None, len(text)

@@ -233,7 +233,7 @@ class _Parser:
                 self._take()
                 self._check_after_brace(depth)
                 return tuple(found)
-            if token.first and token.text == "import":
+            if token.text == "import":
                 self._import()
             else:
                 found.append(self._directive(depth))

@@ -1,0 +1,130 @@
+"""From directives to plugins: order, modules found by name, refusals."""
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+import svcdns.plugins
+from svcdns.corefile.parser import parse
+from svcdns.corefile.syntax import ServerBlock
+from svcdns.dns.name import ROOT
+from svcdns.errors import CorefileError
+from svcdns.metrics import Registry
+from svcdns.plugins import registry
+from svcdns.plugins.base import Context
+from svcdns.plugins.order import NAMES, Support
+
+MODULE = """
+from types import SimpleNamespace
+
+def setup(directives, context):
+    if directives[0].args == ("none",):
+        return None
+    if directives[0].args == ("file",):
+        context.read("/none")
+    return SimpleNamespace(name=directives[0].name, count=len(directives))
+"""
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules for two plugins that svcdns will never have, and one without a set-up."""
+    for name, text in {"nomad": MODULE, "azure": MODULE, "sign": ""}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+        monkeypatch.delitem(sys.modules, f"svcdns.plugins.{name}", raising=False)
+        # So that what the import leaves behind is taken away again.
+        monkeypatch.setitem(sys.modules, f"svcdns.plugins.{name}", sys)
+        del sys.modules[f"svcdns.plugins.{name}"]
+    monkeypatch.setattr(svcdns.plugins, "__path__", [str(tmp_path), *svcdns.plugins.__path__])
+
+
+def _block(directives: str) -> ServerBlock:
+    (block,) = parse(". {\n" + directives + "\n}", "Corefile", {}, lambda *_: None, lambda _: None)
+    return block
+
+
+def _context(warnings: list[str] | None = None) -> Context:
+    def read(path: str) -> bytes:
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    return Context(
+        zones=(ROOT,),
+        server="dns://:53",
+        registry=Registry(),
+        read=read,
+        random=random.random,
+        warn=(warnings if warnings is not None else []).append,
+        wall=lambda: 0.0,
+    )
+
+
+def test_directives_come_in_the_order_of_execution_whatever_the_file_says() -> None:
+    block = _block("forward . 10.0.0.1\nlog a\ncache\nerrors\nlog b")
+
+    assert [[d.tokens for d in group] for group in registry.groups(block)] == [
+        [("errors",)],
+        [("log", "a"), ("log", "b")],
+        [("cache",)],
+        [("forward", ".", "10.0.0.1")],
+    ]
+
+
+def test_unknown_directives_are_refused_with_their_place() -> None:
+    with pytest.raises(CorefileError) as caught:
+        list(registry.groups(_block("log\nnope")))
+
+    assert str(caught.value) == "Corefile:3 - Error during parsing: Unknown directive 'nope'"
+
+
+@pytest.mark.usefixtures("modules")
+def test_plugins_are_set_up_from_the_modules_of_their_names() -> None:
+    chain = registry.build(_block("nomad\nazure\nnomad\n"), _context())
+
+    assert [(plugin.name, plugin.count) for plugin in chain] == [("azure", 1), ("nomad", 2)]  # type: ignore[attr-defined]  # the plugin above
+
+
+@pytest.mark.usefixtures("modules")
+def test_a_plugin_may_stay_out_of_the_chain() -> None:
+    assert registry.build(_block("nomad none"), _context()) == ()
+
+
+@pytest.mark.usefixtures("modules")
+def test_a_file_that_is_missing_is_the_directives_fault() -> None:
+    with pytest.raises(CorefileError) as caught:
+        registry.build(_block("\nnomad file"), _context())
+
+    assert str(caught.value).startswith("Corefile:3 - plugin/nomad: [Errno 2]")
+
+
+@pytest.mark.usefixtures("modules")
+def test_support_is_whether_there_is_a_module_with_a_set_up() -> None:
+    assert registry.support_of("nomad") is Support.SUPPORTED
+    assert registry.support_of("sign") is Support.REFUSED
+    assert registry.find_setup("order") is None, "a module that is no plugin"
+
+
+def test_without_a_module_the_entry_decides() -> None:
+    assert registry.support_of("nomad") is Support.REFUSED
+    assert registry.support_of("pprof") is Support.ACCEPTED
+    assert registry.find_setup("pprof") is None
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if registry.support_of(name) is Support.REFUSED]
+)
+def test_a_refused_plugin_says_why_at_its_place(name: str) -> None:
+    with pytest.raises(CorefileError, match=rf"^Corefile:2 - plugin/{name}: \w"):
+        registry.build(_block(name), _context())
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if registry.support_of(name) is Support.ACCEPTED]
+)
+def test_an_accepted_plugin_warns_once_and_is_not_in_the_chain(name: str) -> None:
+    warnings: list[str] = []
+
+    assert registry.build(_block(f"{name} x\n{name} y"), _context(warnings)) == ()
+    (warning,) = warnings
+    assert warning.startswith(f"Corefile:2 - {name} has no effect: ")
