@@ -1,6 +1,6 @@
 """Durations as Go writes them in configuration: ``1h30m``, ``250ms``, ``0s``.
 
-Parity: Go ``time.ParseDuration`` and ``Duration.String``, through ``metav1.Duration``.
+Parity: Go ``time.ParseDuration``, through ``metav1.Duration``.
 """
 
 import re
@@ -35,25 +35,3 @@ def parse(text: str) -> float:
     if total >= _LIMIT:
         raise ValueError(f"{text!r} is longer than a duration can be (292 years)")
     return -float(total) if text.startswith("-") else float(total)
-
-
-def render(seconds: float) -> str:
-    """Give the text that Go prints for a duration of *seconds*."""
-    nanoseconds = round(abs(seconds) * 10**9)
-    sign = "-" if seconds < 0 else ""
-    if nanoseconds == 0:
-        return "0s"
-    for unit, size in (("ns", 1), ("µs", 10**3), ("ms", 10**6)):
-        if nanoseconds < size * 1000:
-            return f"{sign}{_decimal(nanoseconds, size)}{unit}"
-    minutes, rest = divmod(nanoseconds, 60 * 10**9)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{_decimal(rest, 10**9)}s"
-    if hours or minutes:
-        text = f"{minutes}m{text}"
-    return f"{sign}{hours}h{text}" if hours else sign + text
-
-
-def _decimal(number: int, size: int) -> str:
-    text = f"{number // size}.{number % size:0{len(str(size)) - 1}d}" if size > 1 else str(number)
-    return text.rstrip("0").rstrip(".") if "." in text else text

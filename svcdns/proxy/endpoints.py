@@ -79,14 +79,18 @@ def _entries(
 
 def _number(one: EndpointSlice, port: PortId) -> tuple[int | None, tuple[str, str]]:
     """Find the port number in a slice, or the rule and reason why there is none (R8, R9)."""
+    name = one.metadata.name
+    rule, reason = "R8", f"slice {name} has no port {port.port!r} with protocol {port.protocol}"
     for offered in one.ports or ():
-        if offered.name == port.port and (offered.protocol or "TCP") == port.protocol:
+        if (offered.protocol or "TCP") != port.protocol:
+            continue
+        if offered.name == port.port:
             if offered.port:
                 return offered.port, ("", "")
-            reason = f"slice {one.metadata.name} gives port {port.port!r} no number"
-            return None, ("R9", reason)
-    reason = f"slice {one.metadata.name} has no port {port.port!r} with protocol {port.protocol}"
-    return None, ("R8", reason)
+            rule, reason = "R9", f"slice {name} gives port {port.port!r} no number"
+        elif offered.name is None and not port.port:
+            rule, reason = "R9", f"slice {name} has a port whose name is null, not empty"
+    return None, (rule, reason)
 
 
 def _rank(one: Candidate) -> tuple[bool, bool, bool, Candidate]:
