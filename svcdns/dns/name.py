@@ -13,8 +13,13 @@ MAX_NAME = 255
 MAX_LABEL = 63
 """Octets of a label (RFC 1035 §2.3.4)."""
 
+MAX_HOPS = 127
+"""Compression pointers in one name, as many as it can have labels (miekg/dns: 126)."""
+
 ROOT = b"\x00"
 """The root name."""
+
+_POINTER = 0xC0
 
 _ESCAPED = frozenset(b'."\\();@$')
 _DOT = ord(".")
@@ -34,6 +39,68 @@ def labels(name: bytes) -> tuple[bytes, ...]:
 def join(parts: tuple[bytes, ...] | list[bytes], suffix: bytes = ROOT) -> bytes:
     """Put labels in front of a wire name; the caller knows that the result fits."""
     return b"".join([bytes((len(part),)) + part for part in parts]) + suffix
+
+
+def from_wire(wire: bytes, at: int, known: dict[int, bytes] | None = None) -> tuple[bytes, int]:
+    """Read a name, compressed or not, out of a message from anyone.
+
+    A pointer must lead to before the labels that it follows ("prior occurrence", RFC 1035
+    §4.1.4), which rules out loops; chains are bounded by :data:`MAX_HOPS`.
+
+    Args:
+        wire: The message.
+        at: Offset of the name.
+        known: Names read from this message by offset, looked up and added to.  With it, a message
+            that points at the same names over and over costs little.
+
+    Returns:
+        The name without compression, and the offset behind it.
+
+    Raises:
+        ValueError: It runs out of the message or over 255 octets, or has a bad pointer or label.
+    """
+    known = {} if known is None else known
+    parts: list[bytes] = []
+    starts: list[int] = []
+    end = -1
+    room = MAX_NAME
+    try:
+        while True:
+            start = at
+            while 0 < (size := wire[at]) <= MAX_LABEL:
+                at += 1 + size
+                if at - start >= room:
+                    raise ValueError(f"name over {MAX_NAME} octets at octet {start}")
+            room -= at - start
+            parts.append(wire[start:at])
+            starts.append(start)
+            if size == 0:
+                end = at + 1 if end < 0 else end
+                parts.append(ROOT)
+                break
+            if size < _POINTER:
+                raise ValueError(f"label type {size >> 6} at octet {at}")
+            target = (size & 0x3F) << 8 | wire[at + 1]
+            end = at + 2 if end < 0 else end
+            if target >= start or len(parts) > MAX_HOPS:
+                raise ValueError(f"bad compression pointer at octet {at}")
+            if (suffix := known.get(target)) is not None:
+                parts.append(suffix)
+                break
+            at = target
+    except IndexError:
+        raise ValueError(f"name runs out of the message at octet {at}") from None
+    return _remember(parts, starts, known), end
+
+
+def _remember(parts: list[bytes], starts: list[int], known: dict[int, bytes]) -> bytes:
+    name = parts.pop()
+    for start, part in zip(reversed(starts), reversed(parts), strict=True):
+        name = part + name
+        if len(name) > MAX_NAME:
+            raise ValueError(f"name over {MAX_NAME} octets")
+        known[start] = name
+    return name
 
 
 def is_subdomain(name: bytes, parent: bytes) -> bool:
@@ -76,9 +143,11 @@ def from_text(text: str) -> bytes:
 def _split_text(raw: bytes) -> list[bytes]:
     found, label = [], bytearray()
     at, end = 0, len(raw)
+    absolute = False
     while at < end:
         octet = raw[at]
-        if octet == _DOT:
+        absolute = octet == _DOT
+        if absolute:
             found.append(bytes(label))
             label.clear()
             at += 1
@@ -88,7 +157,7 @@ def _split_text(raw: bytes) -> list[bytes]:
         else:
             label.append(octet)
             at += 1
-    if label or raw[-1:] != b"." or raw[-2:-1] == b"\\":
+    if not absolute:
         found.append(bytes(label))
     return found
 
