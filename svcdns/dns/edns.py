@@ -1,17 +1,24 @@
-"""The OPT record of answers.
+"""The OPT record: options in, and what an answer's OPT says.
 
-Parity: CoreDNS ``request.SizeAndDo`` and ``plugin/pkg/edns`` (rules J5, J8, J9).
+OPT belongs to one hop: what a client sent is echoed as CoreDNS does it, what an upstream sent
+ends here.
+
+Spec: RFC 6891; RFC 5001 (NSID).  Parity: CoreDNS ``request/request.go`` SizeAndDo and
+``plugin/pkg/edns`` (rules J5, J8, J9).
 """
 
-from struct import Struct as Layout
+import struct
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct
 
 from svcdns.dns.constants import DO, EdnsOption, Rcode, RRType
-from svcdns.dns.query import Edns, Query
 
-_OPT = Layout("!BHHIH")
-_OPTION = Layout("!2H")
+Options = tuple[tuple[int, bytes], ...]
+"""Option code and data, in order."""
 
-ECHOED = frozenset(
+ECHOED: Final = frozenset(
     {
         EdnsOption.NSID,
         EdnsOption.EXPIRE,
@@ -20,46 +27,98 @@ ECHOED = frozenset(
         EdnsOption.PADDING,
     }
 )
-"""Options that come back as they were sent (rule J8); all others are left out."""
+"""Options of a query that come back as they were sent; all others are left out (rule J8)."""
+
+_OPT = struct.Struct("!BHHBBHH")
+_OPTION = struct.Struct("!HH")
+
+OPT_OCTETS: Final = _OPT.size
+"""Octets of an OPT record without options."""
+
+
+class Edns(Struct, frozen=True, gc=False):
+    """The OPT record of a message (RFC 6891 §6.1.2)."""
+
+    size: int
+    "The sender's UDP payload size in octets, as sent."
+    version: int = 0
+    do: bool = False
+    options: Options = ()
+    "Option code and data, in the order received."
+
+
+def read_options(data: bytes) -> Options:
+    """Take the rdata of OPT apart (RFC 6891 §6.1.2).
+
+    Raises:
+        ValueError: An option runs out of the record, or octets are left over.
+    """
+    found = []
+    at, end = 0, len(data)
+    while at < end:
+        if end - at < _OPTION.size:
+            raise ValueError(f"{end - at} octets behind the last EDNS option")
+        code, size = _OPTION.unpack_from(data, at)
+        at += _OPTION.size
+        if size > end - at:
+            raise ValueError(f"EDNS option {code} runs out of its record")
+        found.append((code, data[at : at + size]))
+        at += size
+    return tuple(found)
+
+
+def opt_record(
+    size: int, *, rcode: int = 0, version: int = 0, do: bool = False, options: Options = ()
+) -> bytes:
+    """Make an OPT record.
+
+    Args:
+        size: UDP payload size in octets.
+        rcode: The whole response code; its upper eight bits go here (RFC 6891 §6.1.3).
+        version: Of EDNS.
+        do: DNSSEC OK (RFC 3225).
+        options: Code and data; together under 64 KiB.
+    """
+    data = b"".join([_OPTION.pack(code, len(value)) + value for code, value in options])
+    flags = DO if do else 0
+    return _OPT.pack(0, RRType.OPT, size, rcode >> 4, version, flags, len(data)) + data
 
 
 def answer_opt(
-    query: Query,
+    edns: Edns | None,
     rcode: int,
     *,
     nsid: bytes | None = None,
-    options: tuple[tuple[int, bytes], ...] = (),
+    options: Options = (),
+    room: int = 0xFFFF,
 ) -> bytes:
-    """Make the OPT record that goes with an answer; empty when the query had none.
+    """Make the OPT record of an answer; empty when the query had none (RFC 6891 §7).
 
     Args:
-        query: Its size and DO bit come back.
-        rcode: The upper eight bits go here (RFC 6891 §6.1.3).
-        nsid: Data for the NSID option, if the client asked for it.
-        options: Further options of ours.
+        edns: The query's; its size and DO come back (rule J8).
+        rcode: The answer's response code.  BADVERS gets a bare OPT of size 0 (rule J5).
+        nsid: What the server is called, if a plugin gives it; only told to who asks (rule J9).
+        options: Options of ours; they replace echoed ones of the same code.
+        room: Octets there are.  When the options do not fit they are left out: an OPT without
+            options still says that we speak EDNS.
     """
-    edns = query.edns
     if edns is None:
         return b""
     if rcode == Rcode.BADVERS:
-        return _record(0, edns, rcode, b"")
-    if not edns.options and not options:
-        return _record(edns.size, edns, rcode, b"")
-    parts = []
-    for code, data in edns.options:
-        if code == EdnsOption.NSID and nsid is not None:
-            parts.append(_option(code, nsid))
-        elif code in ECHOED:
-            parts.append(_option(code, data))
-    for code, data in options:
-        parts.append(_option(code, data))
-    return _record(edns.size, edns, rcode, b"".join(parts))
+        return opt_record(0, rcode=rcode)
+    chosen = edns.options
+    if chosen or options:
+        chosen = tuple(_chosen(chosen, nsid, options))
+    record = opt_record(edns.size, rcode=rcode, do=edns.do, options=chosen)
+    if len(record) > room:
+        return opt_record(edns.size, rcode=rcode, do=edns.do)
+    return record
 
 
-def _record(size: int, edns: Edns, rcode: int, data: bytes) -> bytes:
-    ttl = (rcode >> 4) << 24 | (DO if edns.do else 0)
-    return _OPT.pack(0, RRType.OPT, size, ttl, len(data)) + data
-
-
-def _option(code: int, data: bytes) -> bytes:
-    return _OPTION.pack(code, len(data)) + data
+def _chosen(asked: Options, nsid: bytes | None, ours: Options) -> Iterable[tuple[int, bytes]]:
+    replaced = {code for code, _ in ours}
+    for code, data in asked:
+        if code in replaced or code not in ECHOED:
+            continue
+        yield code, nsid if code == EdnsOption.NSID and nsid is not None else data
+    yield from ours

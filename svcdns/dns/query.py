@@ -3,12 +3,20 @@
 The only parser of untrusted client bytes.  It never raises, and what it accepts holds exactly one
 question whose name is well formed.
 
+Where the references differ:
+
+- Octets behind the last record are ignored, as miekg/dns and NSD do (Knot: FORMERR).
+- A question cut off right behind the header, and a record that the header counts but the message
+  lacks, are FORMERR (miekg/dns takes the message for shorter than it says it is).
+- A compressed QNAME is FORMERR (as in NSD): there is nothing before it that it could repeat.
+- Queries over 512 octets are read whole (register K16), so that long cookies and paddings work.
+
 Spec: RFC 1035 §4.1, RFC 6891.  Parity: CoreDNS through miekg/dns (rules J1 to J5, J26 of the
 behaviour reference).
 """
 
-from struct import Struct as Layout
-from struct import error as StructError
+import struct
+from typing import Final
 
 from msgspec import Struct
 
@@ -24,25 +32,29 @@ from svcdns.dns.constants import (
     RRClass,
     RRType,
 )
-from svcdns.dns.name import MAX_LABEL, MAX_NAME
+from svcdns.dns.edns import OPT_OCTETS, Edns, read_options
+from svcdns.dns.name import MAX_LABEL, MAX_NAME, from_wire
 
-_HEADER = Layout("!6H")
-_QUESTION_TAIL = Layout("!2H")
-_RECORD_TAIL = Layout("!HHIH")
-_OPTION = Layout("!2H")
-_OPCODE_MASK = 0x7800
-_POINTER = 0xC0
+__all__ = ["HEADER_OCTETS", "Edns", "Query", "Rejected", "parse"]
 
+HEADER_OCTETS: Final = 12
+"""Octets of a header (RFC 1035 §4.1.1)."""
 
-class Edns(Struct, frozen=True, gc=False):
-    """The OPT record of a query (RFC 6891 §6.1.2)."""
+_OPCODE_BITS = 0x7800
+_OPCODES = frozenset({Opcode.QUERY << 11, Opcode.NOTIFY << 11})
+"""What is let through to the plugins (rules J1, J3)."""
 
-    size: int
-    "The client's UDP payload size in octets, as sent."
-    version: int = 0
-    do: bool = False
-    options: tuple[tuple[int, bytes], ...] = ()
-    "Option code and data, in the order received."
+_header = struct.Struct("!HHQ").unpack_from
+_question = struct.Struct("!HH").unpack_from
+_opt = struct.Struct("!BHHBBHH").unpack_from
+_record = struct.Struct("!HHIH").unpack_from
+_RECORD_OCTETS = 10
+_OPT_TYPE: Final = RRType.OPT.value  # an enum's attribute costs more than the comparison
+_rejection = struct.Struct("!6H").pack
+
+_PLAIN = 1 << 48
+"""The four counts as one number: one question and nothing else."""
+_PLAIN_EDNS = _PLAIN | 1
 
 
 class Query(Struct, frozen=True, gc=False):
@@ -86,91 +98,91 @@ class Rejected(Struct, frozen=True, gc=False):
 def parse(wire: bytes) -> Query | Rejected | None:
     """Read a client's message.
 
-    Bytes behind the last record are ignored, as miekg/dns does.
-
     Returns:
-        The query; a :class:`Rejected` for what gets a bare error; ``None`` for what gets no answer
-        (too short to have an ID, or itself an answer).
+        The query.  A :class:`Rejected`: send its ``wire``.  ``None``: send nothing, because the
+        message is too short to have an ID or is an answer itself (rules J1, J2).
     """
-    size = len(wire)
-    if size < _HEADER.size:
+    if len(wire) < HEADER_OCTETS:
         return None
-    ident, flags, questions, answers, authorities, additionals = _HEADER.unpack_from(wire)
-    if flags & QR:
-        return None
-    if flags & _OPCODE_MASK not in (0, Opcode.NOTIFY << 11):
-        return _reject(ident, flags, Rcode.NOTIMP)
-    if questions != 1 or answers > 1 or authorities > 1 or additionals > 2:
+    ident, flags, counts = _header(wire)
+    if flags & (QR | _OPCODE_BITS):
+        if flags & QR:
+            return None
+        if flags & _OPCODE_BITS not in _OPCODES:
+            return _reject(ident, flags, Rcode.NOTIMP)
+    if counts != _PLAIN and counts != _PLAIN_EDNS and not _acceptable(counts):
         return _reject(ident, flags, Rcode.FORMERR)
-    at = _HEADER.size
+    # A name ends within 255 octets: who sends 64 KiB of labels shall not have us walk them all.
+    head = wire if len(wire) <= MAX_UDP_PLAIN else wire[:MAX_UDP_PLAIN]
+    at = HEADER_OCTETS
     try:
-        while length := wire[at]:
-            if length > MAX_LABEL:
+        while size := head[at]:
+            if size > MAX_LABEL:
                 return _reject(ident, flags, Rcode.FORMERR)
-            at += 1 + length
+            at += 1 + size
         at += 1
-        qtype, qclass = _QUESTION_TAIL.unpack_from(wire, at)
-    except (IndexError, ValueError, StructError):
+        qtype, qclass = _question(wire, at)
+    except (IndexError, struct.error):
         return _reject(ident, flags, Rcode.FORMERR)
-    qname = wire[_HEADER.size : at]
-    if len(qname) > MAX_NAME:
+    if at > HEADER_OCTETS + MAX_NAME:
         return _reject(ident, flags, Rcode.FORMERR)
-    edns: Edns | None = None
-    if answers or authorities or additionals:
-        found = _records(wire, at + 4, answers + authorities, additionals)
-        if found is _MALFORMED:
-            return _reject(ident, flags, Rcode.FORMERR)
-        edns = found
-    return Query(ident, flags, qname, qtype, qclass, edns, qname.lower(), size)
-
-
-_MALFORMED = Edns(0, version=-1)
-
-
-def _records(wire: bytes, at: int, before: int, additionals: int) -> Edns | None:
-    """Walk the records behind the question and read OPT, the last one if there are several."""
-    edns: Edns | None = None
+    qname = wire[HEADER_OCTETS:at]
+    if counts == _PLAIN:
+        return Query(ident, flags, qname, qtype, qclass, None, qname.lower(), len(wire))
     try:
-        for number in range(before + additionals):
-            at = _skip_name(wire, at)
-            rrtype, rrclass, ttl, length = _RECORD_TAIL.unpack_from(wire, at)
-            at += _RECORD_TAIL.size
-            if at + length > len(wire):
-                return _MALFORMED
-            if rrtype == RRType.OPT and number >= before:
-                options = _options(wire[at : at + length])
-                edns = Edns(rrclass, (ttl >> 16) & 0xFF, bool(ttl & DO), options)
-            at += length
-    except (IndexError, ValueError, StructError):
-        return _MALFORMED
+        edns = _edns(wire, at + 4, counts)
+    except (ValueError, IndexError, struct.error):
+        return _reject(ident, flags, Rcode.FORMERR, wire[HEADER_OCTETS : at + 4])
+    return Query(ident, flags, qname, qtype, qclass, edns, qname.lower(), len(wire))
+
+
+def _acceptable(counts: int) -> bool:
+    """Tell whether the counts are those of a query (miekg/dns ``acceptfunc.go``, rule J1).
+
+    A NOTIFY may hold an answer, an IXFR an authority record; OPT and TSIG are the two additional
+    ones.
+    """
+    questions, answers = counts >> 48, counts >> 32 & 0xFFFF
+    authorities, additionals = counts >> 16 & 0xFFFF, counts & 0xFFFF
+    return questions == 1 and answers <= 1 and authorities <= 1 and additionals <= 2
+
+
+def _edns(wire: bytes, at: int, counts: int) -> Edns | None:
+    """Read the OPT record; of two, the last one (rule J26).
+
+    Raises:
+        ValueError: A record's owner or the options are malformed, or OPT is where it may not be
+            (RFC 6891 §6.1.1).
+        IndexError, struct.error: The message ends too early.
+    """
+    if counts == _PLAIN_EDNS and wire[at] == 0:
+        _, rrtype, size, _, version, flags, rdlength = _opt(wire, at)
+        if rrtype == _OPT_TYPE and rdlength == 0:
+            return Edns(size, version, flags & DO != 0)
+    before = (counts >> 32 & 0xFFFF) + (counts >> 16 & 0xFFFF)
+    edns: Edns | None = None
+    for index in range(before + (counts & 0xFFFF)):
+        start = at
+        _, at = from_wire(wire, at)
+        rrtype, size, ttl, rdlength = _record(wire, at)
+        at += _RECORD_OCTETS + rdlength
+        if at > len(wire):
+            raise ValueError("a record runs out of the message")
+        if rrtype != _OPT_TYPE:
+            continue
+        if index < before or wire[start] != 0:
+            raise ValueError("OPT outside the additional section, or not at the root")
+        edns = Edns(
+            size, ttl >> 16 & 0xFF, ttl & DO != 0, read_options(wire[start + OPT_OCTETS : at])
+        )
     return edns
 
 
-def _skip_name(wire: bytes, at: int) -> int:
-    while length := wire[at]:
-        if length >= _POINTER:
-            return at + 2
-        if length > MAX_LABEL:
-            raise ValueError(length)
-        at += 1 + length
-    return at + 1
+def _reject(ident: int, flags: int, rcode: int, question: bytes = b"") -> Rejected:
+    """Make a bare error: the header, and the question if that could be read (rules J1, J26).
 
-
-def _options(data: bytes) -> tuple[tuple[int, bytes], ...]:
-    found = []
-    at = 0
-    while at < len(data):
-        code, length = _OPTION.unpack_from(data, at)
-        at += _OPTION.size
-        if at + length > len(data):
-            raise ValueError(length)
-        found.append((code, data[at : at + length]))
-        at += length
-    return tuple(found)
-
-
-def _reject(ident: int, flags: int, rcode: int) -> Rejected:
-    """Make the 12 octets that are all a rejected message gets (rule J1)."""
-    opcode = flags & _OPCODE_MASK if rcode == Rcode.NOTIMP else 0
-    header = _HEADER.pack(ident, QR | opcode | (flags & (RD | CD)) | rcode, 0, 0, 0, 0)
-    return Rejected(rcode, header)
+    Opcode (RFC 1035 §4.1.1), RD and CD come back; TC, AD and RA are ours to say, and miekg/dns's
+    habit of sending them back is not copied.
+    """
+    bits = QR | (flags & (_OPCODE_BITS | RD | CD)) | rcode
+    return Rejected(rcode, _rejection(ident, bits, 1 if question else 0, 0, 0, 0) + question)
