@@ -1,176 +1,179 @@
-"""Answers to bytes: header, question, compressed records, OPT, within the client's limit.
+"""An answer to bytes: header, question, records with compression, OPT, all within a limit.
 
-Names are always compressed, also where CoreDNS would send a short message without (rule J10):
-smaller answers are truncated less often, and no client can tell otherwise.
+Deliberate difference from CoreDNS: names are compressed always, not only when the message would
+not fit otherwise (rule J10).  Smaller answers are truncated less often, by us and on the way.
 
-Spec: RFC 1035 §4.1, RFC 2181 §9 (truncation), RFC 3597 §4 (which rdata may be compressed).
+Spec: RFC 1035 §4.1, RFC 2181 §9 (truncation), RFC 6891 §6.1.1 (OPT), RFC 3597 §4 (names inside
+other than the RFC 1035 types are never compressed).  Parity: miekg/dns ``msg_truncate.go``.
 """
 
-from struct import Struct as Layout
+import struct
+from collections.abc import Iterable
+from typing import Final
 
-from svcdns.dns.constants import AA, AD, CD, QR, RA, RD, TC, Opcode, RRType
+from svcdns.dns.constants import AA, AD, CD, MAX_UDP_PLAIN, QR, RA, RD, TC, Rcode, RRType
 from svcdns.dns.edns import answer_opt
-from svcdns.dns.query import Query
+from svcdns.dns.query import HEADER_OCTETS, Query
 from svcdns.dns.response import Record, Response
 
-_HEADER = Layout("!6H")
-_QUESTION_TAIL = Layout("!2H")
-_RECORD_TAIL = Layout("!HHIH")
+_OPCODE_BITS = 0x7800
+_header = struct.Struct("!6H")
+_question = struct.Struct("!HH").pack
+_fixed = struct.Struct("!HHIH").pack
+_fixed_behind_qname = struct.Struct("!HHHIH").pack
+_pointer = struct.Struct("!H").pack
 
-_POINTER = 0xC000
-_POINTER_LIMIT = 0x4000
-"""Offsets from here on cannot be pointed to (RFC 1035 §4.1.4)."""
+_QNAME_POINTER = 0xC000 | HEADER_OCTETS
+_POINTABLE = 0x4000
+"""Offsets from here on do not fit a pointer (RFC 1035 §4.1.4)."""
 
-_TO_QUESTION = b"\xc0\x0c"
-_QUESTION_AT = 12
-_OPCODE_MASK = 0x7800
-
-_NAME_AT = {
-    RRType.CNAME: (0, 1),
-    RRType.NS: (0, 1),
-    RRType.PTR: (0, 1),
-    RRType.MX: (2, 1),
-    RRType.SOA: (0, 2),
+_COMPRESSED: Final[dict[int, tuple[int, int]]] = {
+    RRType.NS.value: (0, 1),
+    RRType.CNAME.value: (0, 1),
+    RRType.SOA.value: (0, 2),
+    RRType.PTR.value: (0, 1),
+    RRType.MX.value: (2, 1),
 }
-"""Where the names in rdata start and how many there are, for types that may be compressed."""
+"""Types whose rdata is compressed: octets in front of the names, number of names."""
 
 
 def render(query: Query, response: Response, *, limit: int) -> bytes:
-    """Make the message for a client.
+    """Make the message that answers *query*.
 
-    As many whole records as fit are kept, ANSWER first; when one is lost, TC is set, also for a
-    record of ADDITIONAL (rule J10).
+    As many whole records as fit are sent, ANSWER before AUTHORITY before ADDITIONAL; clients that
+    do not try TCP get what there is (musl before 1.2.4, busybox).  The first record that does not
+    fit ends the message, and TC says so, in whichever section it was (rule J10).  OPT stays.
 
     Args:
-        query: Gives ID, RD, CD, question and EDNS.
-        response: What to say.
-        limit: Octets that the client takes.
+        query: What was asked; ID, RD, CD, opcode and the question come from here.
+        response: What to say.  A response code over 15 becomes SERVFAIL without EDNS.
+        limit: Octets that the message may have, at least 512.
     """
-    opt = answer_opt(query, response.rcode, nsid=response.nsid, options=response.options)
-    writer = _Writer(query, limit - len(opt))
-    answers = writer.section(response.answer)
-    authorities = writer.section(response.authority)
-    additionals = writer.section(response.additional)
-    flags = _flags(query, response.rcode)
+    rcode: int = response.rcode
+    edns = query.edns
+    if edns is None:
+        opt = b""
+        if rcode > 0xF:
+            rcode = Rcode.SERVFAIL
+    else:
+        room = limit - HEADER_OCTETS - len(query.qname) - 4
+        opt = answer_opt(edns, rcode, nsid=response.nsid, options=response.options, room=room)
+    out = bytearray(HEADER_OCTETS)
+    out += query.qname
+    out += _question(query.qtype, query.qclass)
+    writer = _Writer(out, query.qname, limit - len(opt))
+    answers = writer.add(response.answer)
+    authorities = writer.add(response.authority) if response.authority else 0
+    additionals = writer.add(response.additional) if response.additional else 0
+    flags = _flags(query) | (rcode & 0xF)
     if response.aa:
         flags |= AA
-    if response.tc or writer.truncated:
+    if response.tc or writer.full:
         flags |= TC
     if response.ra:
         flags |= RA
     if response.ad:
         flags |= AD
-    if response.cd is not None:
-        flags = flags & ~CD | (CD if response.cd else 0)
-    out = writer.out
-    out += opt
-    _HEADER.pack_into(
-        out, 0, query.id, flags, 1, answers, authorities, additionals + (1 if opt else 0)
-    )
+    if opt:
+        out += opt
+        additionals += 1
+    _header.pack_into(out, 0, query.id, flags, 1, answers, authorities, additionals)
     return bytes(out)
 
 
 def bare(query: Query, rcode: int) -> bytes:
-    """Make an answer of nothing but an error: question and OPT come back (rules J5, J7)."""
-    opt = answer_opt(query, rcode)
-    header = _HEADER.pack(query.id, _flags(query, rcode), 1, 0, 0, 1 if opt else 0)
-    return header + query.qname + _QUESTION_TAIL.pack(query.qtype, query.qclass) + opt
+    """Make an error answer that holds the question, and OPT if the query had one (rule J7).
+
+    BADVERS gets an OPT of version 0 and size 0 (rule J5).
+    """
+    return render(query, Response(rcode=rcode), limit=MAX_UDP_PLAIN)
 
 
-def _flags(query: Query, rcode: int) -> int:
-    flags = QR | (query.flags & _OPCODE_MASK) | (rcode & 0xF)
-    # RD and CD come back for queries only, not for NOTIFY (rule J3).
-    if query.opcode == Opcode.QUERY:
-        flags |= query.flags & (RD | CD)
-    return flags
+def _flags(query: Query) -> int:
+    """Start the second header word: RD and CD come back for QUERY alone (rules A1, J3)."""
+    opcode = query.flags & _OPCODE_BITS
+    return QR | opcode if opcode else QR | (query.flags & (RD | CD))
 
 
 class _Writer:
-    """A message under construction."""
+    """Appends records to a message as long as they fit."""
 
-    __slots__ = ("_limit", "_offsets", "_qname", "out", "truncated")
+    __slots__ = ("_limit", "_offsets", "_out", "_qname", "full")
 
-    def __init__(self, query: Query, limit: int) -> None:
-        self.out = bytearray(_QUESTION_AT)
-        self.out += query.qname
-        self.out += _QUESTION_TAIL.pack(query.qtype, query.qclass)
+    def __init__(self, out: bytearray, qname: bytes, limit: int) -> None:
+        self._out = out
+        self._qname = qname
         self._limit = limit
-        self._qname = query.qname
-        self._offsets: dict[bytes, int] | None = None
-        self.truncated = False
+        self._offsets: dict[bytes, int] = {}
+        self.full = False
+        "Whether a record had to be left out; nothing is added after it."
 
-    def section(self, records: tuple[Record, ...]) -> int:
-        """Write records until one does not fit; give the number written."""
-        out = self.out
-        for count, record in enumerate(records):
-            start = len(out)
-            self._record(record)
-            if len(out) > self._limit:
-                del out[start:]
-                self._forget(start)
-                self.truncated = True
-                return count
-        return len(records)
+    def add(self, records: Iterable[Record]) -> int:
+        """Append one section and give the number of records that fitted."""
+        out, qname, limit = self._out, self._qname, self._limit
+        count = 0
+        if self.full:
+            return 0
+        for record in records:
+            mark = len(out)
+            rrtype, rdata = record.rrtype, record.rdata
+            if rrtype in _COMPRESSED:
+                self._compressed(record)
+            elif record.owner == qname:
+                out += _fixed_behind_qname(
+                    _QNAME_POINTER, rrtype, record.rrclass, record.ttl, len(rdata)
+                )
+                out += rdata
+            else:
+                self._name(record.owner)
+                out += _fixed(rrtype, record.rrclass, record.ttl, len(rdata))
+                out += rdata
+            if len(out) > limit:
+                del out[mark:]
+                self.full = True
+                break
+            count += 1
+        return count
 
-    def _record(self, record: Record) -> None:
-        out = self.out
-        if record.owner == self._qname:
-            out += _TO_QUESTION
-        else:
-            self._name(record.owner)
-        names = _NAME_AT.get(record.rrtype)  # type: ignore[call-overload]  # any integer may come
-        rdata = record.rdata
-        if names is None:
-            out += _RECORD_TAIL.pack(record.rrtype, record.rrclass, record.ttl, len(rdata))
-            out += rdata
-            return
-        out += _RECORD_TAIL.pack(record.rrtype, record.rrclass, record.ttl, 0)
+    def _compressed(self, record: Record) -> None:
+        out, rdata = self._out, record.rdata
+        self._name(record.owner)
+        out += _fixed(record.rrtype, record.rrclass, record.ttl, 0)
         start = len(out)
-        at, count = names
+        at, names = _COMPRESSED[record.rrtype]
         out += rdata[:at]
-        for _ in range(count):
-            end = _name_end(rdata, at)
-            self._name(rdata[at:end])
-            at = end
+        for _ in range(names):
+            first = at
+            while size := rdata[at]:
+                at += 1 + size
+            at += 1
+            self._name(rdata[first:at])
         out += rdata[at:]
-        size = len(out) - start
-        out[start - 2 : start] = size.to_bytes(2, "big")
+        out[start - 2 : start] = _pointer(len(out) - start)
 
     def _name(self, name: bytes) -> None:
-        """Write a name, pointing to the longest suffix that is in the message already."""
-        offsets = self._offsets
-        if offsets is None:
-            offsets = self._offsets = _suffixes(self._qname, _QUESTION_AT)
-        base = len(self.out)
-        at = 0
-        while name[at]:
+        """Append a name, its longest suffix met before as a pointer; case counts (rule A7)."""
+        out, offsets = self._out, self._offsets
+        if name == self._qname:
+            out += _pointer(_QNAME_POINTER) if len(name) > 1 else name
+            return
+        if not offsets:
+            _note(offsets, self._qname, HEADER_OCTETS)
+        start, at = len(out), 0
+        while size := name[at]:
             suffix = name[at:]
             known = offsets.get(suffix)
             if known is not None:
-                self.out += name[:at]
-                self.out += (_POINTER | known).to_bytes(2, "big")
+                out += name[:at] + _pointer(0xC000 | known)
                 return
-            if base + at < _POINTER_LIMIT:
-                offsets[suffix] = base + at
-            at += 1 + name[at]
-        self.out += name
-
-    def _forget(self, start: int) -> None:
-        """Drop pointers into a record that was taken back."""
-        if self._offsets:
-            self._offsets = {name: at for name, at in self._offsets.items() if at < start}
+            if start + at < _POINTABLE:
+                offsets[suffix] = start + at
+            at += 1 + size
+        out += name
 
 
-def _suffixes(name: bytes, base: int) -> dict[bytes, int]:
-    found = {}
+def _note(offsets: dict[bytes, int], name: bytes, start: int) -> None:
     at = 0
-    while name[at]:
-        found[name[at:]] = base + at
-        at += 1 + name[at]
-    return found
-
-
-def _name_end(data: bytes, at: int) -> int:
-    while length := data[at]:
-        at += 1 + length
-    return at + 1
+    while size := name[at]:
+        offsets[name[at:]] = start + at
+        at += 1 + size
