@@ -22,6 +22,9 @@ Foreign exceptions (aiohttp, OSError, CalledProcessError) end in :mod:`svcdns.ai
 FOREIGN_TEXT_LIMIT = 256
 """Characters of a peer's text that a message may carry: enough to act on, too few to leak."""
 
+NFT_TEXT_LIMIT = 1000
+"""Characters of nft's complaints in a message: it repeats the transaction line by line."""
+
 
 class SvcdnsError(Exception):
     """Anything svcdns raises on purpose; the text is for the operator."""
@@ -78,7 +81,9 @@ class ApiError(SvcdnsError):
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         text = message[:FOREIGN_TEXT_LIMIT]
-        super().__init__(f"{status} {reason}: {text}" if reason else f"{status}: {text}")
+        # Status 0: there was no answer, and a number in front would look as if there was.
+        what = " ".join(part for part in (str(status) if status else "", reason) if part)
+        super().__init__(f"{what}: {text}" if what else text)
         self.status = status
         self.reason = reason
         self.message = text
@@ -107,6 +112,6 @@ class NftError(SvcdnsError):
     """nft refused a transaction; nothing of it was applied."""
 
     def __init__(self, stderr: str, transaction: str) -> None:
-        super().__init__(stderr.strip()[:1000] or "nft failed without a message")
+        super().__init__(stderr.strip()[:NFT_TEXT_LIMIT] or "nft failed without a message")
         self.stderr = stderr
         self.transaction = transaction

@@ -7,6 +7,7 @@ happen when ``/metrics`` is scraped (an integer costs 16 ns, a prometheus-client
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 
 class Cell:
@@ -51,18 +52,32 @@ class Family:
     histograms: dict[tuple[str, ...], HistogramCell] = field(default_factory=dict)
 
     def cell(self, *values: str) -> Cell:
-        """Return the counter or gauge for these label values, made at first use."""
+        """Return the counter or gauge for these label values, made at first use.
+
+        Raises:
+            ValueError: As many values as there are labels are needed.
+        """
         found = self.cells.get(values)
         if found is None:
+            self._check(values)
             found = self.cells[values] = Cell()
         return found
 
     def histogram(self, *values: str) -> HistogramCell:
-        """Return the histogram for these label values, made at first use."""
+        """Return the histogram for these label values, made at first use.
+
+        Raises:
+            ValueError: As many values as there are labels are needed.
+        """
         found = self.histograms.get(values)
         if found is None:
+            self._check(values)
             found = self.histograms[values] = HistogramCell(self.bounds)
         return found
+
+    def _check(self, values: tuple[str, ...]) -> None:
+        if len(values) != len(self.labels):
+            raise ValueError(f"{self.name}: {values} for the labels {', '.join(self.labels)}")
 
 
 class Registry:
@@ -83,11 +98,22 @@ class Registry:
     def histogram(
         self, name: str, help: str, bounds: Iterable[float], labels: Iterable[str] = ()
     ) -> Family:
-        """Declare a histogram with upper *bounds*, or return it when it is declared already."""
-        return self._declare(Family(name, "histogram", help, tuple(labels), tuple(bounds)))
+        """Declare a histogram with upper *bounds*, or return it when it is declared already.
+
+        Raises:
+            ValueError: The bounds do not rise.
+        """
+        rising = tuple(bounds)
+        if any(low >= high for low, high in pairwise(rising)):
+            raise ValueError(f"{name}: the bounds must rise: {rising}")
+        return self._declare(Family(name, "histogram", help, tuple(labels), rising))
 
     def _declare(self, family: Family) -> Family:
-        return self.families.setdefault(family.name, family)
+        found = self.families.setdefault(family.name, family)
+        shape = (family.kind, family.labels, family.bounds)
+        if (found.kind, found.labels, found.bounds) != shape:
+            raise ValueError(f"{family.name} is declared already, and differently")
+        return found
 
     def before_scrape(self, hook: Callable[[], None]) -> None:
         """Call *hook* before every exposition, to fold private counters into families."""

@@ -1,0 +1,62 @@
+"""What the operator reads."""
+
+import pytest
+
+from svcdns import errors
+from svcdns.errors import (
+    ApiError,
+    ApiUnavailable,
+    CorefileError,
+    ManifestError,
+    NftError,
+    ProxyConfigError,
+    ResourceExpired,
+    SvcdnsError,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (CorefileError("Corefile", 7, "unknown option 'pod'"), "Corefile:7 - unknown option 'pod'"),
+        (ProxyConfigError("p.yaml", "nftables.syncPeriod", "no duration"), "p.yaml: nftables.syncPeriod: no duration"),
+        (ProxyConfigError("p.yaml", "", "no mapping"), "p.yaml: no mapping"),
+        (ManifestError("m.yaml", 3, "no ports", subject="Service a/b"), "m.yaml:3: Service a/b: no ports"),
+        (ManifestError("m.yaml", 3, "not YAML"), "m.yaml:3: not YAML"),
+        (ApiError(403, "Forbidden", "no access"), "403 Forbidden: no access"),
+        (ApiUnavailable(503, "", "later"), "503: later"),
+        (ApiUnavailable(0, "", "connection refused"), "connection refused"),
+        (ApiUnavailable(0, "ClientConnectorError", "refused"), "ClientConnectorError: refused"),
+        (ResourceExpired(410, "Expired", "too old"), "410 Expired: too old"),
+        (NftError("Error: syntax error\n", "add table"), "Error: syntax error"),
+        (NftError("\n", "add table"), "nft failed without a message"),
+    ],
+)  # fmt: skip
+def test_an_error_says_what_and_where(error: SvcdnsError, text: str) -> None:
+    assert str(error) == text
+
+
+def test_the_api_servers_text_is_bounded() -> None:
+    error = ApiError(500, "Internal", "x" * 10_000)
+    assert len(error.message) == errors.FOREIGN_TEXT_LIMIT
+    assert len(str(error)) < errors.FOREIGN_TEXT_LIMIT + 20
+
+
+def test_nfts_text_is_bounded_in_the_message_and_whole_in_the_attribute() -> None:
+    error = NftError("x" * 10_000, "add table ip svcdns")
+    assert len(str(error)) == errors.NFT_TEXT_LIMIT
+    assert len(error.stderr) == 10_000
+    assert error.transaction == "add table ip svcdns"
+
+
+def test_a_retry_hint_is_kept() -> None:
+    assert ApiUnavailable(429, "TooManyRequests", "", retry_after=3.0).retry_after == 3.0
+
+
+def test_no_error_of_ours_is_a_foreign_one() -> None:
+    """A handler for OSError must not swallow a configuration error, nor the reverse."""
+    ours = [item for item in vars(errors).values() if isinstance(item, type)]
+    assert len(ours) == 11
+    for kind in ours:
+        assert kind.__mro__[-4:] == (SvcdnsError, Exception, BaseException, object)
+        assert all(base in ours for base in kind.__mro__[:-3])
