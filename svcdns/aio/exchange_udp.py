@@ -68,7 +68,7 @@ class DatagramExchanges:
             address = sockaddr(upstream.address, upstream.port)
             sock = socket.socket(address.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         except (OSError, ValueError) as error:
-            done(Unanswered(f"dial udp {joined(upstream)}: {reason(error)}"))
+            done(Unanswered(f"dial udp {joined(upstream)}: {reason(error)}", ours=True))
             return
         try:
             if upstream.source:

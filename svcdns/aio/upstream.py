@@ -107,7 +107,8 @@ class Upstreams:
 
         self._count(1)
         if self.under_way > self.limit:
-            report(Unanswered(f"{self.limit} queries to upstreams are under way already"))
+            reason = f"{self.limit} queries to upstreams are under way already"
+            report(Unanswered(reason, ours=True))
             return
         self._start(ask.command, report)
 

@@ -216,6 +216,8 @@ class Unanswered(Struct, frozen=True):
     reason: str
     "As the operator should read it: ``read udp 10.0.0.1:53: i/o timeout``."
     timeout: bool = False
+    ours: bool = False
+    "The upstream was not even asked, for want of descriptors or room; it is not to blame."
 
 
 Result: TypeAlias = Exchanged | Unanswered | None
