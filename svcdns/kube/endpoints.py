@@ -228,15 +228,18 @@ class SliceController:
         """Write the slices of all Services that changes have touched; the Services recomputed."""
         touched = tuple(sorted(self._dirty))
         self._dirty.clear()
+        before = {name for key in touched for name in self._made.pop(key, ())}
+        wanted: dict[ObjectKey, EndpointSlice] = {}
         for key in touched:
-            wanted = {one.key: one for one in self._slices(key)}
-            for gone in self._made.get(key, set()) - wanted.keys():
-                self._store.delete(Kind.ENDPOINT_SLICE, gone)
-            for one in wanted.values():
-                self._store.apply(one)
-            self._made[key] = set(wanted)
-            if not wanted:
-                del self._made[key]
+            slices = {one.key: one for one in self._slices(key)}
+            wanted |= slices
+            if slices:
+                self._made[key] = set(slices)
+        # deletions after all were computed: an exported slice may have changed its Service
+        for name in sorted(before - wanted.keys()):
+            self._store.delete(Kind.ENDPOINT_SLICE, name)
+        for one in wanted.values():
+            self._store.apply(one)
         return touched
 
     def _slices(self, key: ObjectKey) -> tuple[EndpointSlice, ...]:

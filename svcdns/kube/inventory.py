@@ -111,16 +111,22 @@ class Inventory:
         for one in plain:
             kind = Kind(type(one).__name__)
             lease = leases.get((kind, one.key))
-            self._store.apply(complete(one, lease))
             names[kind].append(one.key)
             if place := places.get((kind.value, one.key)):
                 notices += self._about_addresses(place, lease)
+            if kind is not Kind.ENDPOINT_SLICE:
+                self._store.apply(complete(one, lease))
         for kind in Kind:
             if kind is not Kind.ENDPOINT_SLICE:
                 self._store.replace(kind, names[kind])
         self._slices.declare(_declared(exported, endpoints))
         self._slices.reconcile()
-        self._store.replace(Kind.ENDPOINT_SLICE, [*names[Kind.ENDPOINT_SLICE], *self._slices.made])
+        # after the controller's: one that was exported before may be hand-made now
+        for one in plain:
+            if isinstance(one, EndpointSlice):
+                self._store.apply(one)
+        made = self._slices.made
+        self._store.replace(Kind.ENDPOINT_SLICE, [*names[Kind.ENDPOINT_SLICE], *made])
         return notices
 
     def _in_force(self) -> tuple[list[Located], list[Notice]]:
