@@ -10,12 +10,16 @@ Parity: kube-proxy ``cmd/kube-proxy/app/options.go``, ``pkg/proxy/apis/config/v1
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from svcdns.kube.objects import Kind
+from svcdns.kube.source import ApiSource
 from svcdns.proxy import duration
 from svcdns.proxy.address import is_loopback, normalise_range
 from svcdns.proxy.configfile import Raw, lookup, split_host_port, typed, unknown_fields
+from svcdns.proxy.endpoints import HEADLESS_LABEL
 from svcdns.proxy.kubeproxyconfig import (
     HEALTHZ_PORT,
     METRICS_PORT,
@@ -23,6 +27,7 @@ from svcdns.proxy.kubeproxyconfig import (
     KubeProxyConfiguration,
 )
 from svcdns.proxy.model import LocalDetector, NodeView, PlanOptions
+from svcdns.proxy.plan import PROXY_NAME_LABEL
 
 
 class Mode(StrEnum):
@@ -81,6 +86,24 @@ class ProxyOptions(Struct, frozen=True, kw_only=True):
         """Mark of packets to masquerade (rule R72)."""
         return 1 << self.masquerade_bit
 
+    def node_name(self, hostname: str) -> str:
+        """Name of this node: ``hostnameOverride``, else the machine's *hostname*, lower-cased."""
+        return (self.hostname_override.strip() or hostname.strip()).lower()
+
+    def source(self, node: str) -> ApiSource:
+        """Say which objects of the API server the proxy of *node* keeps (rules R2, R3 and R62)."""
+        return ApiSource(
+            (Kind.SERVICE, Kind.ENDPOINT_SLICE, Kind.NODE, Kind.SERVICE_CIDR),
+            endpoint=self.master,
+            kubeconfig=self.kubeconfig,
+            label_selectors={
+                Kind.SERVICE: f"!{PROXY_NAME_LABEL}",
+                Kind.ENDPOINT_SLICE: f"!{PROXY_NAME_LABEL},!{HEADLESS_LABEL}",
+            },
+            field_selectors={Kind.NODE: f"metadata.name={node}"},
+            user_agent="svcdns-proxy",
+        )
+
     def detector(self, node: NodeView) -> LocalDetector:
         """Tell how pods are recognised on *node* (rule R73)."""
         match self.detect_local_mode:
@@ -125,9 +148,7 @@ def resolve(raw: Raw, file: str, **runtime: Any) -> ProxyOptions:
     warnings = [f"{path}: unknown field, ignored" for path in unknown_fields(raw)]
     configuration = _completed(typed(raw, file))
     warnings += _translated(configuration)
-    warnings += [
-        f"{path}: {why}" for path, why in _NO_EFFECT.items() if lookup(raw, path) not in _UNSET
-    ]
+    warnings += _without_effect(raw)
     given = {
         "mode": Mode.USERSPACE if configuration.mode == "userspace" else Mode.NFTABLES,
         "hostname_override": configuration.hostname_override,
@@ -198,9 +219,9 @@ def _translated(configuration: KubeProxyConfiguration) -> list[str]:
     warnings = []
     mode = configuration.mode
     if mode in ("iptables", "ipvs"):
-        warnings.append(f"mode: {mode} runs as nftables")
+        warnings.append(f"mode: {mode} runs as nftables, so without node ports on loopback")
     elif not mode:
-        warnings.append("mode: not set (iptables to kube-proxy) runs as nftables")
+        warnings.append("mode: not set, which is iptables to kube-proxy; runs as nftables")
     by_cidr = configuration.detect_local_mode == LocalMode.CLUSTER_CIDR
     if by_cidr and not configuration.cluster_cidr and mode != "userspace":
         warnings.append(
@@ -213,6 +234,16 @@ def _translated(configuration: KubeProxyConfiguration) -> list[str]:
             if found and is_loopback(found[1]):
                 warnings.append(f"nodePortAddresses: {text}: no node ports on loopback (nftables)")
     return warnings
+
+
+def _without_effect(raw: Raw) -> list[str]:
+    """Say what is set and not acted on; a default that is spelled out asks for nothing."""
+    defaults = msgspec.to_builtins(_completed(KubeProxyConfiguration()))
+    return [
+        f"{path}: {why}"
+        for path, why in _NO_EFFECT.items()
+        if lookup(raw, path) not in (*_UNSET, lookup(defaults, path))
+    ]
 
 
 def _plan_options(
@@ -274,7 +305,6 @@ _NO_EFFECT = {
     "ipvs.tcpTimeout": "conntrack times connections; ignored",
     "ipvs.tcpFinTimeout": "conntrack times connections; ignored",
     "ipvs.udpTimeout": "conntrack times connections; ignored",
-    "iptables.localhostNodePorts": "no node ports on loopback in nftables; ignored",
     "winkernel.networkName": "Windows only; ignored",
     "winkernel.sourceVip": "Windows only; ignored",
     "winkernel.enableDSR": "Windows only; ignored",

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from svcdns.kube.objects import Kind
 from svcdns.proxy.config import LocalMode, Mode, resolve
 from svcdns.proxy.configfile import read
 from svcdns.proxy.model import LocalDetector, NodeView, PlanOptions
@@ -58,9 +59,9 @@ def test_the_file_that_kubeadm_writes_is_read_without_complaint() -> None:
 @pytest.mark.parametrize(
     ("mode", "warning"),
     [
-        ("iptables", "mode: iptables runs as nftables"),
-        ("ipvs", "mode: ipvs runs as nftables"),
-        ('""', "mode: not set (iptables to kube-proxy) runs as nftables"),
+        ("iptables", "mode: iptables runs as nftables, so without node ports on loopback"),
+        ("ipvs", "mode: ipvs runs as nftables, so without node ports on loopback"),
+        ('""', "mode: not set, which is iptables to kube-proxy; runs as nftables"),
     ],
 )
 def test_other_modes_run_as_nftables_and_keep_their_node_port_addresses_r31(
@@ -139,7 +140,6 @@ NO_EFFECT = [
     ("clientConnection: {qps: 50, burst: 100}", "clientConnection.qps: "),
     ("ipvs: {scheduler: lc}", "ipvs.scheduler: "),
     ("ipvs: {excludeCIDRs: [10.0.0.0/8]}", "ipvs.excludeCIDRs: "),
-    ("iptables: {localhostNodePorts: true}", "iptables.localhostNodePorts: "),
     ("winkernel: {enableDSR: true}", "winkernel.enableDSR: "),
     ("enableProfiling: true", "enableProfiling: "),
     ("logging: {format: json}", "logging.format: "),
@@ -176,3 +176,22 @@ def test_what_has_no_place_in_the_file_comes_along() -> None:
     found = resolve({}, "flags", cleanup=True, master="https://x", service_cidrs=["10.96.0.0/16"])
     assert (found.cleanup, found.master) == (True, "https://x")
     assert found.plan.service_cidrs == ("10.96.0.0/16",)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"), [("", "host-1"), ("Node-A", "node-a"), ("  ", "host-1")]
+)
+def test_the_name_of_this_node(override: str, expected: str) -> None:
+    assert resolve({"hostnameOverride": override}, "f").node_name("Host-1 ") == expected
+
+
+def test_what_is_asked_of_the_api_server_r2_r3() -> None:
+    source = resolve({"clientConnection": {"kubeconfig": "/kc"}}, "f", master="https://x").source(
+        "n"
+    )
+    assert (source.kubeconfig, source.endpoint) == ("/kc", "https://x")
+    assert source.label_selectors == {
+        Kind.SERVICE: "!service.kubernetes.io/service-proxy-name",
+        Kind.ENDPOINT_SLICE: "!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless",
+    }
+    assert source.field_selectors == {Kind.NODE: "metadata.name=n"}
