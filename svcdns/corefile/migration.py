@@ -105,7 +105,7 @@ def _hook(directive: Directive, changes: _Changes) -> tuple[Directive, ...]:
 
 
 def _errors(directive: Directive, changes: _Changes) -> tuple[Directive, ...]:
-    if not directive.args or directive.args == ("stdout",):
+    if len(directive.args) != 1 or directive.args == ("stdout",):
         return (directive,)
     modern = replace(directive, args=())
     changes.append(_change(directive, directive, "errors go to the standard output only", [modern]))

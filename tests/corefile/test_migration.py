@@ -73,6 +73,7 @@ ROWS = [
       "Corefile:3 - CoreDNS 1.0.0 removed shutdown: write `on shutdown /bin/c`"]),
     ("errors stderr", "errors stderr", ["errors"],
      ["Corefile:2 - errors go to the standard output only: write `errors`"]),
+    ("too many words stay an error", "errors a b", ["errors a b"], []),
     ("errors stdout is still accepted", "errors stdout", ["errors stdout"], []),
     ("health without a port", "health localhost\nready 8282\nprometheus 0.0.0.0",
      ["health localhost:8080", "ready :8282", "prometheus 0.0.0.0:9153"],

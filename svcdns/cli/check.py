@@ -1,0 +1,132 @@
+"""``svcdns check``: what a Corefile or a proxy configuration amounts to, without starting it.
+
+The exit status is 0 when a server would start with every file, 1 when not, 2 for wrong usage.
+"""
+
+import argparse
+import random
+import re
+import sys
+import time
+from collections.abc import Callable, Hashable
+from pathlib import Path
+
+import msgspec
+
+from svcdns.aio.corefiles import parse_file, read_text
+from svcdns.corefile.migration import migrate
+from svcdns.corefile.overlap import listeners
+from svcdns.corefile.printer import print_corefile
+from svcdns.corefile.syntax import ServerBlock
+from svcdns.dns.name import from_text
+from svcdns.errors import ConfigError, CorefileError, ProxyConfigError
+from svcdns.metrics import Registry
+from svcdns.plugins.base import Context
+from svcdns.plugins.clusters import Clusters
+from svcdns.plugins.report import Report, inspect, to_text
+
+HELP = """\
+Read Corefiles and KubeProxyConfigurations as a server would, and say for each file whether it
+would start, what is supported, translated, ignored or refused, and at which line."""
+
+_PROXY_KIND = re.compile(
+    r"""^\s*["']?kind["']?\s*:\s*["']?KubeProxyConfiguration\b""", re.MULTILINE
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a file, or stdin")
+    parser.add_argument(
+        "--output", choices=("text", "json"), default="text", help="the report's form (text)"
+    )
+    parser.add_argument(
+        "--migrate",
+        action="store_true",
+        help="print the Corefile in today's words, imports in place, instead of the report",
+    )
+    parser.add_argument(
+        "-dns.port",
+        dest="port",
+        type=int,
+        default=53,
+        metavar="N",
+        help="port of server blocks without one (53)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the files; the exit status."""
+    if args.migrate:
+        return _migrate(args.files, args.port)
+    reports = [_check(file, args.port) for file in args.files]
+    if args.output == "json":
+        print(msgspec.json.format(msgspec.json.encode(reports)).decode())
+    else:
+        print("\n".join([to_text(report) for report in reports]), end="")
+    return 0 if all(report.starts for report in reports) else 1
+
+
+def _migrate(files: list[str], port: int) -> int:
+    for file in files:
+        blocks = _parse(file, port, _say)
+        migrated = migrate(blocks)
+        for change in migrated.changes:
+            _say(str(change))
+        print(print_corefile(migrated.blocks), end="")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _parse(file: str, port: int, warn: Callable[[str], None]) -> tuple[ServerBlock, ...]:
+    try:
+        return parse_file(file, warn, default_port=port)
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror or error}") from error
+
+
+def _check(file: str, port: int) -> Report:
+    warnings: list[str] = []
+    try:
+        if file != "stdin" and _PROXY_KIND.search(read_text(file)):
+            return _check_proxy(file)
+        blocks = parse_file(file, warnings.append, default_port=port)
+    except OSError as error:
+        return Report(file, "unreadable", False, errors=(f"{file}: {error.strerror or error}",))
+    except CorefileError as error:
+        return Report(file, "Corefile", False, (), tuple(warnings), (str(error),))
+    clusters = Clusters(time.time)
+    shared: dict[Hashable, object] = {}
+
+    def context_of(number: int, block: ServerBlock, warn: Callable[[str], None]) -> Context:
+        return Context(
+            zones=tuple(dict.fromkeys(from_text(key.zone) for key in block.keys)),
+            server=str(listeners(block)[0]),
+            registry=Registry(),
+            read=lambda path: Path(path).read_bytes(),
+            random=random.random,
+            warn=warn,
+            wall=time.time,
+            block=number,
+            shared=shared,
+            clusters=clusters,
+        )
+
+    return inspect(file, blocks, context_of, warnings)
+
+
+def _check_proxy(file: str) -> Report:
+    # Imported late: who checks a Corefile does not wait for the proxy.
+    from svcdns.proxy import configfile
+    from svcdns.proxy.config import resolve
+    from svcdns.proxy.kubeproxyconfig import KIND
+
+    try:
+        raw, warnings = configfile.read(read_text(file), file)
+        options = resolve(raw, file)
+    except ProxyConfigError as error:
+        return Report(file, KIND, False, errors=(str(error),))
+    return Report(file, KIND, True, warnings=(*warnings, *options.warnings))

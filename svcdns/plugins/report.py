@@ -1,0 +1,206 @@
+"""What a Corefile amounts to: which directives count, in which order, and what is in the way.
+
+Parity: none; this is ``svcdns check``.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from svcdns.corefile.migration import REMOVED, Change, migrate
+from svcdns.corefile.overlap import check_overlap, listeners
+from svcdns.corefile.printer import print_line
+from svcdns.corefile.syntax import Directive, ServerBlock
+from svcdns.errors import CorefileError
+from svcdns.plugins.base import Context
+from svcdns.plugins.order import BY_NAME, Support
+from svcdns.plugins.registry import set_up, support_of
+
+
+class Status(StrEnum):
+    """What becomes of one directive."""
+
+    SUPPORTED = "supported"
+    TRANSLATED = "translated"
+    "Old words; today's are used."
+    IGNORED = "ignored"
+    "No influence on answers."
+    REFUSED = "refused"
+    "svcdns does not start with it."
+
+
+class DirectiveReport(Struct, frozen=True):
+    """One directive as it is written."""
+
+    file: str
+    line: int
+    text: str
+    status: Status
+    note: str
+
+
+class BlockReport(Struct, frozen=True):
+    """One server block."""
+
+    file: str
+    line: int
+    zones: tuple[str, ...]
+    listeners: tuple[str, ...]
+    chain: tuple[str, ...]
+    "Plugins that see queries, the first one first."
+    directives: tuple[DirectiveReport, ...]
+
+
+class Report(Struct, frozen=True):
+    """One file."""
+
+    file: str
+    kind: str
+    starts: bool
+    "Whether a server would start with it."
+    blocks: tuple[BlockReport, ...] = ()
+    warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    "``FILE:LINE - message``."
+
+
+ContextOf: TypeAlias = Callable[[int, ServerBlock, Callable[[str], None]], Context]
+"""Make the context of a block from its number, itself, and where its warnings go."""
+
+
+def inspect(
+    file: str, blocks: tuple[ServerBlock, ...], context_of: ContextOf, warnings: Iterable[str] = ()
+) -> Report:
+    """Set everything up as a server would, going on after errors.
+
+    Args:
+        file: The Corefile's name.
+        blocks: As parsed, before any migration.
+        context_of: Gives plugins what they may use; they are thrown away afterwards.
+        warnings: What parsing said already.
+    """
+    said = list(warnings)
+    if not blocks:
+        said.append(f"{file} has no server block: CoreDNS's own, .:53 {{ whoami; log }}, is used")
+    migrated = migrate(blocks)
+    said += [str(change) for change in migrated.changes]
+    errors: list[CorefileError] = []
+    try:
+        check_overlap(migrated.blocks)
+    except CorefileError as error:
+        errors.append(error)
+    reports = []
+    for number, (old, new) in enumerate(zip(blocks, migrated.blocks, strict=True)):
+        chain = _chain(new, context_of(number, new, said.append), errors)
+        reports.append(_block(old, new, chain, migrated.changes))
+    errors.sort(key=lambda error: (error.file, error.line))
+    return Report(
+        file,
+        kind="Corefile",
+        starts=not errors,
+        blocks=tuple(reports),
+        warnings=tuple(dict.fromkeys(said)),
+        errors=tuple([str(error) for error in errors]),
+    )
+
+
+def _chain(block: ServerBlock, context: Context, errors: list[CorefileError]) -> tuple[str, ...]:
+    known = [directive for directive in block.directives if directive.name in BY_NAME]
+    for directive in block.directives:
+        if directive.name not in BY_NAME:
+            message = f"Error during parsing: Unknown directive '{directive.name}'"
+            errors.append(CorefileError(directive.file, directive.line, message))
+    chain = []
+    for name in BY_NAME:
+        directives = tuple(directive for directive in known if directive.name == name)
+        if not directives:
+            continue
+        try:
+            plugin = set_up(directives, context)
+        except CorefileError as error:
+            errors.append(error)
+        else:
+            if plugin is not None:
+                chain.append(plugin.name)
+    return tuple(chain)
+
+
+def _block(
+    old: ServerBlock, new: ServerBlock, chain: tuple[str, ...], changes: tuple[Change, ...]
+) -> BlockReport:
+    return BlockReport(
+        file=old.file,
+        line=old.line,
+        zones=tuple(dict.fromkeys(key.zone for key in old.keys)),
+        listeners=tuple(str(listener) for listener in listeners(new)),
+        chain=chain,
+        directives=tuple(_directive(directive, changes) for directive in old.directives),
+    )
+
+
+def _directive(directive: Directive, changes: tuple[Change, ...]) -> DirectiveReport:
+    places = {(line.file, line.line) for line in (directive, *(directive.block or ()))}
+    changed = [
+        change
+        for change in changes
+        if change.directive == directive.name and (change.file, change.line) in places
+    ]
+    entry = BY_NAME.get(directive.name)
+    if directive.name in REMOVED or (changed and entry is not None):
+        status = Status.TRANSLATED
+        note = "; ".join([change.reason for change in changed])
+    elif entry is None:
+        status, note = Status.REFUSED, "CoreDNS has no such directive"
+    else:
+        support = support_of(entry.name)
+        status = _STATUS[support]
+        note = entry.note if support is Support.SUPPORTED else entry.why
+    return DirectiveReport(directive.file, directive.line, print_line(directive), status, note)
+
+
+_STATUS = {
+    Support.SUPPORTED: Status.SUPPORTED,
+    Support.ACCEPTED: Status.IGNORED,
+    Support.REFUSED: Status.REFUSED,
+}
+
+
+# -- text
+
+
+def to_text(report: Report) -> str:
+    """Write a report for people."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield f"{report.file}: {report.kind}, {'would start' if report.starts else 'would NOT start'}"
+    for error in report.errors:
+        yield f"  error    {error}"
+    for warning in report.warnings:
+        yield f"  warning  {warning}"
+    for block in report.blocks:
+        yield ""
+        yield f"{block.file}:{block.line} server block"
+        yield f"  zones      {' '.join(block.zones)}"
+        yield f"  listeners  {' '.join(block.listeners)}"
+        yield f"  chain      {' -> '.join(block.chain) or '(empty: every query is refused)'}"
+        yield from _table(report.file, block)
+
+
+def _table(file: str, block: BlockReport) -> Iterator[str]:
+    rows = [("LINE", "DIRECTIVE", "STATUS", "NOTE")]
+    for one in block.directives:
+        place = str(one.line) if one.file == file else f"{one.file}:{one.line}"
+        text = one.text if len(one.text) <= TEXT_WIDTH else one.text[: TEXT_WIDTH - 1] + "…"
+        rows.append((place, text.replace("\n", "\\n"), one.status.value, one.note))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)]
+        yield ("  " + "  ".join(cells)).rstrip()
+
+
+TEXT_WIDTH = 48
+"""Characters of a directive's line that a table shows."""

@@ -1,0 +1,120 @@
+"""``svcdns check`` as people call it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from svcdns.cli import main
+
+GOOD = ".:1053 {\n    errors\n    kubernetes cluster.local\n    pprof\n}\n"
+OLD = ".:53 {\n    errors stderr\n    proxy . /etc/resolv.conf\n}\n"
+PROXY = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: {mode}\n"
+
+
+def _file(folder: Path, text: str, name: str = "Corefile") -> str:
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_corefile_that_would_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = _file(tmp_path, GOOD)
+
+    assert main(["check", file]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{file}: Corefile, would start\n")
+    assert "chain      errors -> kubernetes\n" in out
+    assert "  4     pprof                     ignored" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (". {\nnope\n}", "{}:2 - Error during parsing: Unknown directive 'nope'"),
+        (". {\nkubernetes {\nupstream\nnope\n}\n}", "{}:4 - Error during parsing: plugin/kubernetes: unknown property 'nope'"),
+        (". {\nlog", "{}:2 - Syntax error: Unexpected token 'log', expecting '}}'"),
+        (". {\nnomad\n}", "{}:2 - plugin/nomad: svcdns serves Kubernetes"),
+        (". {\n}\n. {\n}", "{}:3 - cannot serve dns://.:53 - it is already defined"),
+    ],
+)  # fmt: skip
+def test_a_corefile_that_would_not_start(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = _file(tmp_path, text)
+
+    assert main(["check", file]) == 1
+    out = capsys.readouterr().out
+    assert "would NOT start" in out
+    assert "  error    " + message.format(file) in out
+
+
+def test_all_files_are_reported_and_one_bad_one_decides(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, missing = _file(tmp_path, GOOD), str(tmp_path / "none")
+
+    assert main(["check", good, missing]) == 1
+    out = capsys.readouterr().out
+    assert f"{good}: Corefile, would start" in out
+    assert f"error    {missing}: No such file or directory" in out
+
+
+def test_the_report_is_json_on_demand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = _file(tmp_path, GOOD)
+
+    assert main(["check", "--output", "json", file]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    assert report["starts"] is True
+    assert report["blocks"][0]["listeners"] == ["dns://:1053"]
+    assert [d["status"] for d in report["blocks"][0]["directives"]] == [
+        "supported",
+        "supported",
+        "ignored",
+    ]
+
+
+def test_the_default_port_is_a_flag_with_coredns_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["check", "-dns.port", "2053", _file(tmp_path, ". {\n}")])
+
+    assert "listeners  dns://:2053" in capsys.readouterr().out
+
+
+def test_migrate_prints_todays_corefile_and_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = _file(tmp_path, OLD)
+
+    assert main(["check", "--migrate", file]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == ".:53 {\n    errors\n    forward . /etc/resolv.conf\n}\n"
+    assert printed.err == (
+        f"{file}:2 - errors go to the standard output only: write `errors`\n"
+        f"{file}:3 - CoreDNS 1.5.0 removed proxy: write `forward . /etc/resolv.conf`\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "error"), [(None, "No such file or directory"), (". {", "Syntax error")]
+)
+def test_what_cannot_be_read_cannot_be_migrated(
+    text: str | None, error: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(tmp_path / "none") if text is None else _file(tmp_path, text)
+
+    assert main(["check", "--migrate", file]) == 1
+    assert error in capsys.readouterr().err
+
+
+def test_a_proxy_configuration_is_told_by_its_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = _file(tmp_path, PROXY.format(mode="iptables"), "good.yaml")
+    assert main(["check", good]) == 0
+    assert f"{good}: KubeProxyConfiguration, would start" in capsys.readouterr().out
+
+    bad = _file(tmp_path, PROXY.format(mode="[]"), "bad.yaml")
+    assert main(["check", bad]) == 1
+    assert f"error    {bad}: mode" in capsys.readouterr().out
