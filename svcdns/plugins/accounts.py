@@ -11,7 +11,7 @@ from bisect import bisect_left
 from svcdns.dns.constants import RRType, rcode_text
 from svcdns.dns.name import to_text
 from svcdns.dns.query import Query
-from svcdns.metrics import HistogramCell, Registry
+from svcdns.metrics import Cell, HistogramCell, Registry
 from svcdns.plugins.answers import Tally
 from svcdns.plugins.base import Client
 
@@ -35,7 +35,7 @@ _KNOWN_TYPES = frozenset(
     }
 )  # fmt: skip
 
-_Key = tuple[str, str, bytes, str, int, bool, str, int, int, int]
+_Key = tuple[str, str, bytes, str, int, bool, str, int, int, int, tuple[Cell, ...]]
 
 
 class Accounts:
@@ -95,6 +95,7 @@ class Accounts:
         plugin: str,
         rcode: int,
         size: int,
+        cells: tuple[Cell, ...] = (),
     ) -> Tally:
         """Give the tally for queries like this one.
 
@@ -106,6 +107,7 @@ class Accounts:
             plugin: That wrote the answer.
             rcode: Of the answer.
             size: Octets of the answer.
+            cells: Counters of plugins that go with it.
         """
         asked = query.size
         if len(self._tallies) >= EXACT_LIMIT:
@@ -113,10 +115,10 @@ class Accounts:
         do = query.edns is not None and query.edns.do
         qtype = query.qtype if query.qtype in _KNOWN_TYPES else 0
         proto, family = client.transport, client.family
-        key = (proto, family, zone, view, qtype, do, plugin, rcode, asked, size)
+        key = (proto, family, zone, view, qtype, do, plugin, rcode, asked, size, cells)
         found = self._tallies.get(key)
         if found is None:
-            found = self._tallies[key] = Tally()
+            found = self._tallies[key] = Tally(cells)
         return found
 
     def observe(self, zone: bytes, view: str, seconds: float, times: int = 1) -> None:
@@ -145,12 +147,14 @@ class Accounts:
             news = tally.hits - hits
             if news:
                 self.observe(key[2], key[3], mean, news)
+                for cell in tally.cells:
+                    cell.value += news
             if news or tally.made != made:
                 self._folded[key] = (tally.hits, tally.made)
                 self._add(key, news + tally.made - made)
 
     def _add(self, key: _Key, times: int) -> None:
-        proto, family, zone, view, qtype, do, plugin, rcode, asked, size = key
+        proto, family, zone, view, qtype, do, plugin, rcode, asked, size, _ = key
         labels = (self.server, _zone_text(zone), view)
         kind = RRType(qtype).name if qtype else "other"
         self._requests.cell(*labels, proto, family, kind).value += times

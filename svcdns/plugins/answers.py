@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import cycle
 
+from svcdns.metrics import Cell
 from svcdns.plugins.base import FOREVER, Owner
 
 DEFAULT_LIMIT = 65536
@@ -24,9 +25,11 @@ LARGEST = 4096
 class Tally:
     """Queries alike in everything that metrics tell apart, sizes included."""
 
-    __slots__ = ("hits", "made")
+    __slots__ = ("cells", "hits", "made")
 
-    def __init__(self) -> None:
+    def __init__(self, cells: tuple[Cell, ...] = ()) -> None:
+        self.cells = cells
+        "Counters of plugins that get one more for every answer from a table."
         self.hits = 0
         "Answers from a table."
         self.made = 0

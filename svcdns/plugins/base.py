@@ -17,7 +17,7 @@ from svcdns.corefile.syntax import Directive
 from svcdns.dns.name import ROOT
 from svcdns.dns.query import Query
 from svcdns.dns.response import Response
-from svcdns.metrics import Registry
+from svcdns.metrics import Cell, Registry
 from svcdns.plugins.clusters import Cluster, Clusters
 
 Owner: TypeAlias = Hashable
@@ -79,6 +79,8 @@ class Storable(Struct, frozen=True):
     "Monotonic seconds: it dies then at the latest."
     rotate: bool = False
     "Whether address records are to come in a new order each time (``loadbalance``)."
+    cells: tuple[Cell, ...] = ()
+    "Counters that every answer from the table adds one to."
 
 
 class Ask(Struct, frozen=True):

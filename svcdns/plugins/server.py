@@ -68,6 +68,7 @@ class Server:
         accounts: Accounts,
         clock: Callable[[], float],
         panic: Callable[[str, Exception], None],
+        spawn: Callable[[Ask], None],
     ) -> None:
         """Serve *blocks*.
 
@@ -76,6 +77,7 @@ class Server:
             blocks: In the order of the Corefile.
             accounts: Where queries are counted.
             clock: Monotonic seconds.
+            spawn: Carries out what nobody waits for.
             panic: Told the question and the exception when a plugin has a bug (rule J7).
         """
         self.listen = listen
@@ -85,6 +87,7 @@ class Server:
         self._router = Router(self.blocks)
         self._clock = clock
         self._panic = panic
+        self._spawn = spawn
         self._any_class = any(
             plugin.name in _ANY_CLASS for block in self.blocks for plugin in block.plugins
         )
@@ -198,12 +201,21 @@ class Server:
             case Reply(response=response, plugin=plugin):
                 answer = render(query, response, limit=limit)
                 tally = self.accounts.tally(
-                    client, query, request.zone, block.view, plugin, response.rcode, len(answer)
+                    client,
+                    query,
+                    request.zone,
+                    block.view,
+                    plugin,
+                    response.rcode,
+                    len(answer),
+                    outcome.store.cells if outcome.store else (),
                 )
                 tally.made += 1
                 if outcome.store is not None and wire and len(answer) <= LARGEST:
                     self._store(request, outcome, answer, wire, tally)
                 rendered = Rendered((answer,))
+                for ask in outcome.background:
+                    self._spawn(ask)
             case Failed(rcode=rcode, plugin=plugin):
                 answer = bare(query, rcode)
                 self.accounts.tally(

@@ -60,7 +60,11 @@ def asking(outcome: Callable[[object], Outcome], name: str = "scripted") -> Scri
     )
 
 
-def server_of(*blocks: Block | Sequence[Plugin], registry: Registry | None = None) -> Server:
+def server_of(
+    *blocks: Block | Sequence[Plugin],
+    registry: Registry | None = None,
+    spawned: list[Ask] | None = None,
+) -> Server:
     """Make a server; a bare list of plugins is a block for the root zone."""
     found = [block if isinstance(block, Block) else Block((ROOT,), list(block)) for block in blocks]
 
@@ -73,6 +77,7 @@ def server_of(*blocks: Block | Sequence[Plugin], registry: Registry | None = Non
         accounts=Accounts("dns://:53", registry or Registry()),
         clock=lambda: 0.0,
         panic=panic,
+        spawn=(spawned if spawned is not None else []).append,
     )
 
 

@@ -1,0 +1,136 @@
+"""What may be cached, for how long, and what a cached answer looks like later.
+
+Parity: CoreDNS ``plugin/pkg/response`` (Typify), ``plugin/pkg/dnsutil/ttl.go``,
+``plugin/cache/item.go`` (rules J13 to J16).
+"""
+
+from collections.abc import Iterable
+from enum import Enum, auto
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from svcdns.dns.constants import Opcode, Rcode, RRType
+from svcdns.dns.query import Query
+from svcdns.dns.response import Record, Response
+
+DEFAULT_TTL = 5
+"""Seconds for answers that say nothing of time themselves, and the floor of all (rule J13)."""
+
+LONGEST_TTL = 3600
+"""Seconds: no answer counts as good for longer."""
+
+_DNSSEC = frozenset(
+    {RRType.DNSKEY, RRType.DS, RRType.NSEC, RRType.NSEC3, RRType.NSEC3PARAM, RRType.RRSIG}
+)
+_META = frozenset({RRType.AXFR, RRType.IXFR, RRType.TSIG, 249})
+"""Types whose answers are no data; 249 is TKEY."""
+
+
+class Sort(Enum):
+    """What an answer amounts to."""
+
+    POSITIVE = auto()
+    DELEGATION = auto()
+    NAME_ERROR = auto()
+    NO_DATA = auto()
+    SERVER_ERROR = auto()
+    OTHER = auto()
+    "Neither cached nor counted on."
+
+    @property
+    def denial(self) -> bool:
+        """Whether it is kept with the denials."""
+        return self in (Sort.NAME_ERROR, Sort.NO_DATA, Sort.SERVER_ERROR)
+
+
+def sort_of(query: Query, response: Response) -> Sort:
+    """Tell what an answer amounts to."""
+    if query.opcode != Opcode.QUERY or query.qtype in _META:
+        return Sort.OTHER
+    rcode = response.rcode
+    if response.answer and rcode == Rcode.NOERROR:
+        return Sort.POSITIVE
+    types = {record.rrtype for record in response.authority}
+    if RRType.SOA in types and rcode == Rcode.NOERROR:
+        return Sort.NO_DATA
+    if RRType.SOA in types and rcode == Rcode.NXDOMAIN:
+        return Sort.NAME_ERROR
+    if rcode in (Rcode.SERVFAIL, Rcode.NOTIMP):
+        return Sort.SERVER_ERROR
+    if rcode != Rcode.NOERROR:
+        return Sort.OTHER
+    return Sort.DELEGATION if RRType.NS in types else Sort.POSITIVE
+
+
+def lifetime(response: Response, sort: Sort) -> int:
+    """Give the least TTL of an answer in seconds, that of a denial's SOA minimum included."""
+    if sort not in (Sort.POSITIVE, Sort.NAME_ERROR, Sort.NO_DATA):
+        return DEFAULT_TTL
+    least = LONGEST_TTL
+    found = False
+    for record in (*response.answer, *response.authority, *response.additional):
+        found = True
+        least = min(least, record.ttl)
+        if record.rrtype == RRType.SOA and sort is not Sort.POSITIVE:
+            least = min(least, int.from_bytes(record.rdata[-4:], "big"))
+    return least if found else DEFAULT_TTL
+
+
+def keepable(query: Query, response: Response, sort: Sort) -> bool:
+    """Whether an answer may be kept at all (rule J14)."""
+    if sort is Sort.OTHER or response.tc:
+        return False
+    aliases_only = bool(response.answer) and all(
+        record.rrtype == RRType.CNAME for record in response.answer
+    )
+    # A CNAME without its target's data is half an answer, unless the CNAME was the question or an
+    # SOA says that there is no more.
+    return not (aliases_only and query.qtype != RRType.CNAME and not response.authority)
+
+
+def with_ttl(response: Response, ttl: int, query: Query) -> Response:
+    """Give every record the same TTL, and leave DNSSEC out for clients that did not ask for it."""
+    do = query.edns is not None and query.edns.do
+    return replace(
+        response,
+        answer=_records(response.answer, ttl, query.qtype, do=do),
+        authority=_records(response.authority, ttl, query.qtype, do=do),
+        additional=_records(response.additional, ttl, query.qtype, do=do),
+    )
+
+
+def _records(records: Iterable[Record], ttl: int, qtype: int, *, do: bool) -> tuple[Record, ...]:
+    return tuple(
+        record if record.ttl == ttl else replace(record, ttl=ttl)
+        for record in records
+        if do or record.rrtype not in _DNSSEC or record.rrtype == qtype
+    )
+
+
+class Item(Struct):
+    """A cached answer."""
+
+    response: Response
+    sort: Sort
+    stored: float
+    "Monotonic seconds."
+    ttl: int
+    "Seconds that it was good for when it was stored."
+    hits: int = 0
+    "Since :attr:`first_hit`, for prefetching."
+    first_hit: float = 0.0
+    last_hit: float = 0.0
+    refreshing: bool = False
+
+    def left(self, now: float) -> int:
+        """Seconds that it is still good for; negative when it is stale."""
+        return self.ttl - int(now - self.stored)
+
+    def hit(self, now: float, within: float) -> int:
+        """Count a hit; the count starts anew after *within* quiet seconds."""
+        if now - self.last_hit > within:
+            self.hits, self.first_hit = 0, now
+        self.hits += 1
+        self.last_hit = now
+        return self.hits
