@@ -1,0 +1,216 @@
+"""Server blocks to servers: runs every plugin's set-up and puts the parts together.
+
+Parity: CoreDNS ``core/dnsserver/register.go`` (MakeServers, groupConfigsByListenAddr).
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from svcdns.corefile.overlap import check_overlap
+from svcdns.corefile.syntax import Key, ServerBlock
+from svcdns.dns.name import from_text
+from svcdns.kube.store import Delta, Store
+from svcdns.metrics import Registry
+from svcdns.plugins import bind, registry
+from svcdns.plugins.accounts import Accounts
+from svcdns.plugins.base import Ask, ClusterSource, Context, Need, Plugin, Request
+from svcdns.plugins.chain import Block
+from svcdns.plugins.clusters import Cluster, Clusters
+from svcdns.plugins.kubernetes import owners_of
+from svcdns.plugins.server import Listen, Server
+
+
+@runtime_checkable
+class Meets(Protocol):
+    """A plugin that wants to know the others of its block (``ready``, ``k8s_external``)."""
+
+    def meet(self, siblings: Sequence[Plugin]) -> None:
+        """Take note of the block's plugins, in order of execution; all are set up."""
+
+
+@runtime_checkable
+class Filters(Protocol):
+    """A plugin that decides whether its block takes a query (``view``)."""
+
+    view: str
+
+    def admits(self, request: Request) -> bool:
+        """Whether the block is for this query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the outside lends to a configuration."""
+
+    registry: Registry
+    clusters: Clusters
+    "Outlives configurations."
+    read: Callable[[str], bytes]
+    random: Callable[[], float]
+    "Uniform in [0, 1)."
+    clock: Callable[[], float]
+    "Monotonic seconds."
+    wall: Callable[[], float]
+    "Seconds since the epoch."
+    warn: Callable[[str], None]
+    write: Callable[[str], None]
+    panic: Callable[[str, Exception], None]
+    spawn: Callable[[Ask], None]
+    "Carries out what nobody waits for."
+    interfaces: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    "Addresses of this machine by interface name."
+
+
+@dataclass(slots=True)
+class Configuration:
+    """Everything a Corefile asks for, ready to be run."""
+
+    servers: tuple[Server, ...]
+    needs: tuple[Need, ...]
+    plugins: tuple[Plugin, ...]
+    "Of all blocks, in order of execution within each."
+    registry: Registry
+    clusters: tuple[Cluster, ...]
+    "Copies that the servers answer from."
+    _subscriptions: list[tuple[Store, Callable[[Delta], None]]]
+
+    def close(self) -> None:
+        """Let go of the stores, which outlive this configuration."""
+        for store, subscriber in self._subscriptions:
+            store.unsubscribe(subscriber)
+        self._subscriptions.clear()
+
+
+def build(blocks: Sequence[ServerBlock], environment: Environment) -> Configuration:
+    """Make a configuration of parsed server blocks.
+
+    Raises:
+        CorefileError: A directive cannot be used; nothing stays behind.
+    """
+    check_overlap(blocks)
+    shared: dict[Hashable, object] = {}
+    built = [_Built(block, number, environment, shared) for number, block in enumerate(blocks)]
+    servers = _servers(built, environment)
+    plugins = tuple(plugin for each in built for plugin in each.plugins)
+    needs = tuple(need for plugin in plugins for need in plugin.needs)
+    clusters = {
+        need.cluster.source.identity: need.cluster
+        for need in needs
+        if isinstance(need, ClusterSource)
+    }
+    return Configuration(
+        servers,
+        needs,
+        plugins,
+        environment.registry,
+        tuple(clusters.values()),
+        _subscribe(clusters.values(), servers),
+    )
+
+
+class _Built:
+    """One server block with its plugins."""
+
+    def __init__(
+        self,
+        block: ServerBlock,
+        number: int,
+        environment: Environment,
+        shared: dict[Hashable, object],
+    ) -> None:
+        self.source = block
+        self.addresses = bind.addresses(block.named("bind"), environment.interfaces)
+        first = block.keys[0]
+        context = Context(
+            zones=tuple(dict.fromkeys(from_text(key.zone) for key in block.keys)),
+            server=label(first.scheme, self.addresses[0] if self.addresses else "", first.port),
+            registry=environment.registry,
+            read=environment.read,
+            random=environment.random,
+            warn=environment.warn,
+            wall=environment.wall,
+            block=number,
+            shared=shared,
+            local_addresses=_reachable(self.addresses, environment.interfaces),
+            clusters=environment.clusters,
+            write=environment.write,
+            clock=environment.clock,
+        )
+        self.plugins = registry.build(block, context)
+        for plugin in self.plugins:
+            if isinstance(plugin, Meets):
+                plugin.meet(self.plugins)
+        self.filters = [plugin for plugin in self.plugins if isinstance(plugin, Filters)]
+
+    def block(self, zones: tuple[bytes, ...]) -> Block:
+        """Give the block as one of its servers sees it."""
+        return Block(
+            zones,
+            [plugin for plugin in self.plugins if getattr(plugin, "serves", True)],
+            view=self.filters[0].view if self.filters else "",
+            filters=[plugin.admits for plugin in self.filters],
+        )
+
+    def listens(self) -> Iterator[tuple[Listen, Key]]:
+        """Give every address and zone the block is reached at."""
+        for key in self.source.keys:
+            for address in self.addresses or ("",):
+                yield Listen(key.scheme, (address,) if address else (), key.port), key
+
+
+def _servers(built: Sequence[_Built], environment: Environment) -> tuple[Server, ...]:
+    zones: dict[Listen, dict[int, list[bytes]]] = {}
+    for number, each in enumerate(built):
+        for listen, key in each.listens():
+            zones.setdefault(listen, {}).setdefault(number, []).append(from_text(key.zone))
+    return tuple(
+        Server(
+            listen,
+            [built[number].block(tuple(names)) for number, names in members.items()],
+            accounts=Accounts(
+                label(listen.scheme, "".join(listen.addresses), listen.port), environment.registry
+            ),
+            clock=environment.clock,
+            panic=environment.panic,
+            spawn=environment.spawn,
+        )
+        for listen, members in zones.items()
+    )
+
+
+def _subscribe(
+    clusters: Iterable[Cluster], servers: Sequence[Server]
+) -> list[tuple[Store, Callable[[Delta], None]]]:
+    """Have every change of a cluster end the stored answers that it touches."""
+
+    def ended(delta: Delta) -> None:
+        owners = owners_of(delta)
+        for server in servers:
+            server.drop(owners)
+
+    subscriptions: list[tuple[Store, Callable[[Delta], None]]] = [
+        (cluster.store, ended) for cluster in clusters
+    ]
+    for store, subscriber in subscriptions:
+        store.subscribe(subscriber)
+    return subscriptions
+
+
+def _reachable(
+    bound: tuple[str, ...], interfaces: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    """Give the addresses a client elsewhere can ask: no loopback, no link-local ones (F14)."""
+    candidates = bound or [address for found in interfaces.values() for address in found]
+    outside = [
+        address
+        for address in candidates
+        if address not in ("0.0.0.0", "::", "::1") and not address.startswith(("127.", "fe80:"))
+    ]
+    return tuple(dict.fromkeys(outside))
+
+
+def label(scheme: str, address: str, port: int) -> str:
+    """Write CoreDNS's ``server`` label: ``dns://:53``, ``dns://[::1]:53``."""
+    host = f"[{address}]" if ":" in address else address
+    return f"{scheme}://{host}:{port}"
