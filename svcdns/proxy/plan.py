@@ -12,6 +12,7 @@ Where upstream is accidental (section 15 of the rules) this is decided:
 - Without ServiceCIDR objects (R25) the ranges come from :attr:`PlanOptions.service_cidrs`.
 - Flows to an endpoint that is ready but does not serve (``publishNotReadyAddresses``) are not
   stale (R90): it gets new ones as well.
+- An address that several Services name: :mod:`svcdns.proxy.claims`.
 - An address that a Service names twice is served once: as its cluster IP, else as its
   LoadBalancer address with the source ranges, else as its external IP.
 
@@ -28,6 +29,7 @@ from msgspec import Struct
 from svcdns.kube.objects import EndpointSlice, Kind, Node, ObjectKey, Service, ServicePort
 from svcdns.kube.store import Delta, Store
 from svcdns.proxy.address import normalise, normalise_range
+from svcdns.proxy.claims import Claims
 from svcdns.proxy.endpoints import merge
 from svcdns.proxy.model import (
     Backend,
@@ -75,11 +77,16 @@ def build(store: Store, node: NodeView, options: PlanOptions = DEFAULTS) -> Forw
     """Compute the whole plan; services and slices may have come in any order (rule R17)."""
     services: dict[PlanKey, ServicePlan] = {}
     health_checks: dict[ObjectKey, HealthCheck] = {}
+    claims = Claims()
     for key, service in store.services.items():
         outcome = plan_service(service, store.slices_of(key), node, options)
-        services.update((plan.key, plan) for plan in outcome.plans)
+        for plan in outcome.plans:
+            services[plan.key] = plan
+            claims.put(plan)
         if outcome.health_check:
             health_checks[key] = outcome.health_check
+    for key_of_plan, plan in services.items():
+        services[key_of_plan] = claims.settle(plan)
     return ForwardingPlan(
         services, health_checks, service_cidrs(store, options), node_ports(node, options)
     )
@@ -97,15 +104,15 @@ def plan_service(
         if found and found[0] in options.families:
             cluster_ips.setdefault(*found)
     slices = tuple(slices)
-    plans: list[ServicePlan] = []
+    plans: dict[PlanKey, ServicePlan] = {}
     ready_here: dict[int, set[str]] = {}
     for family, cluster_ip in cluster_ips.items():
         here = ready_here[family] = set()
         for port in service.ports:
             plan, candidates = _plan_port(service, port, (family, cluster_ip), slices, node)
-            plans.append(plan)
+            plans[plan.key] = plan
             here.update(c.backend.address for c in candidates if c.ready and c.backend.local)
-    return ServiceOutcome(tuple(plans), _health_check(service, ready_here))
+    return ServiceOutcome(tuple(plans.values()), _health_check(service, ready_here))
 
 
 def _plan_port(
@@ -258,6 +265,8 @@ class Planner:
         self._node = node
         self._options = options
         self._keys: dict[ObjectKey, tuple[PlanKey, ...]] = {}
+        self._proposed: dict[PlanKey, ServicePlan] = {}
+        self._claims = Claims()
         self._dirty: set[ObjectKey] = set(store.services)
         self._node_dirty = True
         self._triggers: list[str] = []
@@ -321,22 +330,29 @@ class Planner:
 
     def update(self) -> PlanChange:
         """Work in all changes since the last call and say what became different."""
-        services: dict[PlanKey, tuple[ServicePlan | None, ServicePlan | None]] = {}
+        touched: set[PlanKey] = set()
         health_checks: dict[ObjectKey, HealthCheck | None] = {}
         dirty, self._dirty = self._dirty, set()
         for key in sorted(dirty):
-            self._update_service(key, services, health_checks)
+            touched |= self._replan(key, health_checks)
+        services: dict[PlanKey, tuple[ServicePlan | None, ServicePlan | None]] = {}
+        for plan_key in sorted(touched):
+            proposed = self._proposed.get(plan_key)
+            old = self.plan.services.pop(plan_key, None)
+            new = self._claims.settle(proposed) if proposed else None
+            if new:
+                self.plan.services[plan_key] = new
+            if old != new:
+                services[plan_key] = (old, new)
         change = PlanChange(services, health_checks, self._update_node(), tuple(self._triggers))
         self._triggers.clear()
         self.pending = (0, 0)
         return change
 
-    def _update_service(
-        self,
-        key: ObjectKey,
-        services: dict[PlanKey, tuple[ServicePlan | None, ServicePlan | None]],
-        health_checks: dict[ObjectKey, HealthCheck | None],
-    ) -> None:
+    def _replan(
+        self, key: ObjectKey, health_checks: dict[ObjectKey, HealthCheck | None]
+    ) -> set[PlanKey]:
+        """Plan one Service anew; give the plans that may differ now, its own and competing ones."""
         service = self._store.services.get(key)
         outcome = (
             plan_service(service, self._store.slices_of(key), self._node, self._options)
@@ -344,12 +360,17 @@ class Planner:
             else ServiceOutcome()
         )
         plans = {plan.key: plan for plan in outcome.plans}
-        for plan_key in {*self._keys.pop(key, ()), *plans}:
-            old, new = self.plan.services.pop(plan_key, None), plans.get(plan_key)
+        touched = {*self._keys.pop(key, ()), *plans}
+        for plan_key in tuple(touched):
+            old, new = self._proposed.pop(plan_key, None), plans.get(plan_key)
             if new:
-                self.plan.services[plan_key] = new
-            if old != new:
-                services[plan_key] = (old, new)
+                self._proposed[plan_key] = new
+            if old and new and old.frontends == new.frontends:
+                continue  # nearly always: endpoints change, addresses do not
+            if old:
+                touched |= self._claims.remove(old)
+            if new:
+                touched |= self._claims.put(new)
         if plans:
             self._keys[key] = tuple(plans)
         old_check = self.plan.health_checks.pop(key, None)
@@ -357,6 +378,7 @@ class Planner:
             self.plan.health_checks[key] = outcome.health_check
         if old_check != outcome.health_check:
             health_checks[key] = outcome.health_check
+        return touched
 
     def _update_node(self) -> bool:
         if not self._node_dirty:

@@ -155,3 +155,7 @@ def test_what_is_not_said_counts_in_favour_r11(
     found = candidate(Endpoint(conditions=conditions), "10.0.0.9", 80, NODE)
     assert (found.ready, found.serving, found.terminating) == (ready, serving, terminating)
     assert not found.backend.local, "R12: nobody said where it runs"
+
+
+def test_a_proxy_without_a_node_name_has_no_local_endpoints_r12() -> None:
+    assert not candidate(Endpoint(), "10.0.0.9", 80, NodeView("")).backend.local

@@ -644,6 +644,30 @@ LOAD_BALANCERS = (
     ),
 )
 
+CONTESTS = (
+    case(
+        "an external IP never takes a cluster IP away, and of two Services the first has it",
+        "R47",
+        steps=(
+            Step(
+                (
+                    WEB,
+                    TWO,
+                    service("a", "10.96.5.6", externalIPs=[IP, "192.0.2.9"]),
+                    slice_of("a", [endpoint("p4")]),
+                    service("b", "10.96.5.7", externalIPs=["192.0.2.9"]),
+                    slice_of("b", [endpoint("p3")]),
+                ),
+                flows=(BOTH, to("p4", address="192.0.2.9", masquerade=True)),
+            ),
+            Step(
+                delete=("Service/shop/a",),
+                flows=(BOTH, to("p3", address="192.0.2.9", masquerade=True)),
+            ),
+        ),
+    ),
+)
+
 ZONE_A = {"hints": {"forZones": [{"name": "a"}]}}
 ZONE_B = {"hints": {"forZones": [{"name": "b"}]}}
 HERE = {"hints": {"forNodes": [{"name": "node-1"}], "forZones": [{"name": "a"}]}}
@@ -746,5 +770,5 @@ PRODUCTS = (
     cross_product(6),
 )
 
-STORIES = (*OBJECTS, *CLUSTER_IP, *NODE_PORTS, *LOAD_BALANCERS, *TOPOLOGY)
+STORIES = (*OBJECTS, *CLUSTER_IP, *NODE_PORTS, *LOAD_BALANCERS, *CONTESTS, *TOPOLOGY)
 ALL = (*STORIES, *PRODUCTS)
