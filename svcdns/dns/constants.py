@@ -179,12 +179,25 @@ def rcode_text(rcode: int) -> str:
         return str(rcode)
 
 
+def class_number(text: str) -> int | None:
+    """Read a class mnemonic or ``CLASSnnn``, in any case; ``None`` when it is neither."""
+    upper = text.upper()
+    if upper in RRClass.__members__:
+        return RRClass[upper].value
+    return _numbered(upper, "CLASS")
+
+
 def type_number(text: str) -> int | None:
     """Read a type mnemonic or ``TYPEnnn``, in any case; ``None`` when it is neither."""
     upper = text.upper()
     if upper in RRType.__members__:
         return RRType[upper].value
-    if upper.startswith("TYPE") and upper[4:].isascii() and upper[4:].isdigit():
-        number = int(upper[4:])
-        return number if number <= 0xFFFF else None
-    return None
+    return _numbered(upper, "TYPE")
+
+
+def _numbered(upper: str, prefix: str) -> int | None:
+    digits = upper.removeprefix(prefix)
+    if digits == upper or not (digits.isascii() and digits.isdigit() and len(digits) <= 5):
+        return None
+    number = int(digits)
+    return number if number <= 0xFFFF else None

@@ -152,7 +152,7 @@ def _split_text(raw: bytes) -> list[bytes]:
             label.clear()
             at += 1
         elif octet == _BACKSLASH:
-            value, at = _unescape(raw, at + 1)
+            value, at = unescape(raw, at + 1)
             label.append(value)
         else:
             label.append(octet)
@@ -162,7 +162,15 @@ def _split_text(raw: bytes) -> list[bytes]:
     return found
 
 
-def _unescape(raw: bytes, at: int) -> tuple[int, int]:
+def unescape(raw: bytes, at: int) -> tuple[int, int]:
+    """Read what follows a backslash in zone text (RFC 1035 §5.1).
+
+    Returns:
+        The octet, and the offset behind the escape.
+
+    Raises:
+        ValueError: There is nothing, too few digits, or a number over 255.
+    """
     digits = raw[at : at + 3]
     if len(digits) == 3 and digits.isdigit():
         value = int(digits)
@@ -170,7 +178,7 @@ def _unescape(raw: bytes, at: int) -> tuple[int, int]:
             raise ValueError(f"escape \\{digits.decode()} is over 255")
         return value, at + 3
     if at >= len(raw) or raw[at : at + 1].isdigit():
-        raise ValueError("bad escape at the end of a name")
+        raise ValueError("a backslash without a character or three digits")
     return raw[at], at + 1
 
 

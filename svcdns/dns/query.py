@@ -163,7 +163,7 @@ def _edns(wire: bytes, at: int, counts: int) -> Edns | None:
     edns: Edns | None = None
     for index in range(before + (counts & 0xFFFF)):
         start = at
-        _, at = from_wire(wire, at)
+        at = at + 1 if wire[at] == 0 else from_wire(wire, at)[1]
         rrtype, size, ttl, rdlength = _record(wire, at)
         at += _RECORD_OCTETS + rdlength
         if at > len(wire):
