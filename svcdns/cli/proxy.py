@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -12,6 +13,8 @@ import yaml
 
 from svcdns import __version__
 from svcdns.errors import ProxyConfigError
+from svcdns.kube.manifests import parse
+from svcdns.kube.mirroring import Endpoints
 from svcdns.kube.store import Store
 from svcdns.proxy import dump
 from svcdns.proxy.config import ProxyOptions, resolve
@@ -65,6 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dump", action="store_true", help="print what every address leads to, and exit"
     )
+    parser.add_argument(
+        "--objects",
+        action="append",
+        metavar="FILE",
+        help="for --dump: read objects from manifests, or from what "
+        "'kubectl get svc,endpointslices,nodes,servicecidrs -A -o yaml' printed, not from the API",
+    )
     parser.add_argument("--output", choices=("table", "json"), default="table", help="of --dump")
 
 
@@ -78,15 +88,51 @@ def run(args: argparse.Namespace) -> int:
     target = _given(args).get("write-config-to")
     if target:
         return _write_config(options, target)
-    proxy = cast("Running", import_module("svcdns.aio.proxy"))
     if args.dump:
-        for warning in options.warnings:
-            print(warning, file=sys.stderr)
-        store, node = asyncio.run(proxy.snapshot(options))
-        plan = build(store, node, options.plan)
-        print(dump.as_json(plan) if args.output == "json" else dump.table(plan), end="")
-        return 0
-    return asyncio.run(proxy.run(options))
+        return _dump(options, args.objects or (), args.output)
+    return asyncio.run(_running().run(options))
+
+
+def _running() -> Running:
+    return cast("Running", import_module("svcdns.aio.proxy"))
+
+
+def _dump(options: ProxyOptions, files: Iterable[str], output: str) -> int:
+    for warning in options.warnings:
+        print(warning, file=sys.stderr)
+    if files:
+        store = _objects(files)
+        node = _node(store, options)
+    else:
+        store, node = asyncio.run(_running().snapshot(options))
+    plan = build(store, node, options.plan)
+    print(dump.as_json(plan) if output == "json" else dump.table(plan), end="")
+    return 0
+
+
+def _objects(files: Iterable[str]) -> Store:
+    """Fill a store from manifests; what is wrong with them goes to standard error."""
+    store = Store()
+    for file in files:
+        manifest = parse(_octets(file), file)
+        for notice in manifest.notices:
+            print(notice, file=sys.stderr)
+        for one in manifest.objects:
+            if not isinstance(one.object, Endpoints):  # rule R6
+                store.apply(one.object)
+    return store
+
+
+def _node(store: Store, options: ProxyOptions) -> NodeView:
+    """Find whose view to take: the node of ``--hostname-override``, or the only one there is."""
+    names = sorted(name for _, name in store.nodes)
+    name = options.node_name(names[0] if len(names) == 1 else "")
+    if not name:
+        known = f" (one of {', '.join(names)})" if names else ""
+        raise ProxyConfigError(
+            SOURCE, "--hostname-override", f"say whose view of the objects to take{known}"
+        )
+    return NodeView.from_node(name, store.nodes.get(("", name)), bind_address=options.bind_address)
 
 
 def options_of(args: argparse.Namespace) -> ProxyOptions:
@@ -121,11 +167,16 @@ def _given(args: argparse.Namespace) -> dict[str, str]:
 
 def _text(file: str) -> str:
     try:
-        return Path(file).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ProxyConfigError(file, "", (error.strerror or str(error)).lower()) from error
+        return _octets(file).decode()
     except UnicodeDecodeError as error:
         raise ProxyConfigError(file, "", f"not UTF-8 at octet {error.start}") from error
+
+
+def _octets(file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise ProxyConfigError(file, "", (error.strerror or str(error)).lower()) from error
 
 
 def _write_config(options: ProxyOptions, target: str) -> int:

@@ -14,7 +14,7 @@ from svcdns.errors import ProxyConfigError
 from svcdns.kube.store import Store
 from svcdns.proxy.config import Mode, ProxyOptions
 from svcdns.proxy.model import NodeView
-from tests.support.flows import decode, endpoint, service, slice_of
+from tests.support.flows import decode, endpoint, node_object, service, slice_of
 
 CONFIG = """\
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
@@ -196,3 +196,45 @@ def test_the_plan_is_printed(proxy: Proxy, output: str, capsys: pytest.CaptureFi
         assert "left out: 10.244.2.21:8080: not ready (R58)" in captured.out
     else:
         assert json.loads(captured.out)["services"][0]["frontends"][0]["verdict"] == "forward"
+
+
+def dumped(tmp_path: Path, objects: list[dict[str, Any]], *words: str) -> int:
+    groups = {"Service": "v1", "Node": "v1", "EndpointSlice": "discovery.k8s.io/v1"}
+    items = [{"apiVersion": groups[one["kind"]], **one} for one in objects]
+    path = tmp_path / "objects.json"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    return main(["proxy", "--dump", f"--objects={path}", *words])
+
+
+def test_the_plan_of_saved_objects_needs_no_cluster(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    objects = [
+        node_object(),
+        service("web", "10.96.5.5", internalTrafficPolicy="Local"),
+        slice_of("web", [endpoint("p2"), endpoint("p3")]),
+    ]
+    assert dumped(tmp_path, objects) == 0
+    out = capsys.readouterr().out
+    assert "10.96.5.5:80  Local   forward  10.244.1.12:8080 p2 here" in out
+    assert "left out: 10.244.2.21:8080: runs on node-2, and the policy is Local (R57)" in out
+
+
+def test_saved_objects_of_several_nodes_need_a_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    objects = [node_object(), node_object("node-2"), service("web", "10.96.5.5")]
+    assert dumped(tmp_path, objects) == 1
+    expected = "say whose view of the objects to take (one of node-1, node-2)"
+    assert expected in capsys.readouterr().err
+    assert dumped(tmp_path, objects, "--hostname-override=node-2") == 0
+
+
+def test_what_is_wrong_with_saved_objects_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = {"kind": "Service", "metadata": {"name": "x"}, "spec": {"ports": 7}}
+    assert dumped(tmp_path, [bad, node_object()]) == 0
+    captured = capsys.readouterr()
+    assert "left out" in captured.err
+    assert captured.out == "no service ports\n"
