@@ -6,38 +6,33 @@ Service costs, whatever the size of the cluster.  Both call :func:`plan_service`
 
 Where upstream is accidental (section 15 of the rules) this is decided:
 
-- Source ranges of one family only (R46): the other family's LoadBalancer addresses admit nobody.
-  kube-proxy leaves them open to everybody, which no one who writes a range can mean.
+- Source ranges of one family only (R46): :mod:`svcdns.proxy.frontends`.
 - Duplicate endpoints (R14) and ``serving`` that nobody stated (R11): :mod:`svcdns.proxy.endpoints`.
 - Without ServiceCIDR objects (R25) the ranges come from :attr:`PlanOptions.service_cidrs`.
 - Flows to an endpoint that is ready but does not serve (``publishNotReadyAddresses``) are not
   stale (R90): it gets new ones as well.
 - An address that several Services name: :mod:`svcdns.proxy.claims`.
-- An address that a Service names twice is served once: as its cluster IP, else as its
-  LoadBalancer address with the source ranges, else as its external IP.
 
 Rules R1 to R18, R20 to R29, R30 to R55, R60 to R66, R80 to R83.
 Parity: kube-proxy ``pkg/proxy/serviceport.go``, ``pkg/proxy/servicechangetracker.go``.
 """
 
 from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
 from typing import cast
 
 from msgspec import Struct
 
-from svcdns.kube.objects import EndpointSlice, Kind, Node, ObjectKey, Service, ServicePort
+from svcdns.kube.objects import EndpointSlice, Kind, ObjectKey, Service, ServicePort
 from svcdns.kube.store import Delta, Store
-from svcdns.proxy.address import normalise, normalise_range
+from svcdns.proxy.address import normalise
 from svcdns.proxy.claims import Claims
 from svcdns.proxy.endpoints import merge
+from svcdns.proxy.frontends import list_frontends, source_ranges
 from svcdns.proxy.model import (
     Backend,
     Exposure,
     ForwardingPlan,
-    Frontend,
     HealthCheck,
-    LeftOut,
     NodeView,
     PlanChange,
     PlanKey,
@@ -61,9 +56,6 @@ AFFINITY_SECONDS = 10800
 
 DEFAULTS = PlanOptions()
 """What kube-proxy does when nothing is configured."""
-
-NOBODY = {4: "0.0.0.0/32", 6: "::/128"}
-"""Source ranges that match no packet (rule R46)."""
 
 
 class ServiceOutcome(Struct, frozen=True):
@@ -127,7 +119,7 @@ def _plan_port(
     namespace, name = service.key
     identity = PortId(namespace, name, port.name or "", port.protocol)
     candidates, refused = merge(slices, identity, family, node)
-    frontends = _frontends(service, port, cluster_ip, refused)
+    frontends = list_frontends(service, port, cluster_ip, refused)
     exposed = len(frontends) > 1
     internal = Policy.LOCAL if spec.internal_traffic_policy == "Local" else Policy.CLUSTER
     external = Policy.LOCAL if exposed and _keeps_local(service) else Policy.CLUSTER
@@ -149,39 +141,13 @@ def _plan_port(
         external,
         usable.any_usable,
         _affinity(service),
-        _source_ranges(service, family, vips, node) if vips else (),
+        source_ranges(service, family, vips, node) if vips else (),
         _serving(candidates, usable.cluster),
         tuple(sorted([*refused, *usable.left_out])) if refused else usable.left_out,
         annotations.get(BALANCE_ANNOTATION, "").strip(),
         annotations.get(PROXY_PROTOCOL_ANNOTATION, "").strip(),
     )
     return plan, candidates
-
-
-def _frontends(
-    service: Service, port: ServicePort, cluster_ip: tuple[int, str], refused: list[LeftOut]
-) -> tuple[Frontend, ...]:
-    """List the addresses of a port in one family (R20, R30, R36, R40 to R43, R47), each once."""
-    family, first = cluster_ip
-    number = port.port
-    found = {first: Frontend(Exposure.CLUSTER_IP, first, number)}
-    status = service.status.load_balancer if service.status else None
-    ingress = (status.ingress or ()) if status else ()
-    vips = (one.ip for one in ingress if one.ip and one.ip_mode in (None, "VIP"))
-    for exposure, texts in (
-        (Exposure.LOAD_BALANCER, vips),
-        (Exposure.EXTERNAL_IP, service.spec.external_ips or ()),
-    ):
-        for text in texts:
-            address = normalise(text)
-            if address is None:
-                refused.append(LeftOut(text, number, "R16", f"{exposure} is not an IP address"))
-            elif address[0] == family:
-                found.setdefault(address[1], Frontend(exposure, address[1], number))
-    frontends = list(found.values())
-    if port.node_port:
-        frontends.insert(1, Frontend(Exposure.NODE_PORT, "", port.node_port))
-    return tuple(frontends)
 
 
 def _keeps_local(service: Service) -> bool:
@@ -200,24 +166,6 @@ def _affinity(service: Service) -> int:
     config = spec.session_affinity_config
     client = config.client_ip if config else None
     return (client.timeout_seconds if client else None) or AFFINITY_SECONDS
-
-
-def _source_ranges(
-    service: Service, family: int, vips: list[str], node: NodeView
-) -> tuple[str, ...]:
-    """List who may reach the LoadBalancer addresses of one family (rules R44 to R46)."""
-    given = service.spec.load_balancer_source_ranges
-    if not given:
-        return ()
-    found = (normalise_range(text) for text in given)
-    ranges = [one[1] for one in found if one and one[0] == family]
-    if not ranges:
-        return (NOBODY[family],)
-    own = node.primary(family)
-    if own and any(ip_address(own) in ip_network(one) for one in ranges):
-        # On some clouds the VIP is an address of the node, and is what it sends from (rule R45).
-        ranges += [f"{vip}/{32 if family == 4 else 128}" for vip in vips]
-    return tuple(sorted(set(ranges)))
 
 
 def _serving(candidates: list[Candidate], cluster: tuple[Backend, ...]) -> tuple[Backend, ...]:
@@ -253,6 +201,14 @@ class Planner:
     """
 
     def __init__(self, store: Store, node: NodeView, options: PlanOptions = DEFAULTS) -> None:
+        """Follow *store* from now on.
+
+        Args:
+            store: Objects; those in it already count.
+            node: This node as it is known without its Node object, whose fields win once the
+                store has it.
+            options: What the operator chose.
+        """
         self.plan = ForwardingPlan({}, {})
         "Its dictionaries are changed in place: hold on to values, not to them."
         self.service_changes = 0
@@ -270,6 +226,7 @@ class Planner:
         self._dirty: set[ObjectKey] = set(store.services)
         self._node_dirty = True
         self._triggers: list[str] = []
+        self._see_node()
         store.subscribe(self._on_delta)
 
     @property
@@ -293,6 +250,16 @@ class Planner:
             self._node_dirty = True
             self._dirty.update(self._store.services)
 
+    def _see_node(self) -> None:
+        found = self._store.nodes.get(("", self._node.name))
+        if found:
+            view = self._node
+            self.set_node(
+                NodeView.from_node(
+                    view.name, found, interfaces=view.interfaces, bind_address=view.bind_address
+                )
+            )
+
     def _on_delta(self, delta: Delta) -> None:
         match delta.kind:
             case Kind.SERVICE:
@@ -303,16 +270,9 @@ class Planner:
                 self._on_slice(
                     cast("EndpointSlice | None", delta.old), cast("EndpointSlice | None", delta.new)
                 )
-            case Kind.NODE if delta.key[1] == self._node.name and delta.new:
+            case Kind.NODE if delta.key == ("", self._node.name):
                 # A deleted Node leaves the view as it is: addresses do not vanish with the object.
-                self.set_node(
-                    NodeView.from_node(
-                        self._node.name,
-                        cast("Node", delta.new),
-                        interfaces=self._node.interfaces,
-                        bind_address=self._node.bind_address,
-                    )
-                )
+                self._see_node()
             case Kind.SERVICE_CIDR:
                 self._node_dirty = True
             case _:
