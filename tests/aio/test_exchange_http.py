@@ -47,7 +47,7 @@ class Site:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked.append((request.method, request.headers["Host"]))
         if request.path == "/slow":
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()  # for ever
         if request.path == "/broken":
             return web.Response(status=500)
         if request.path == "/page":

@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from svcdns.aio.signals import Signals, Wish
+from tests.support.waiting import until
 
 
 class Caught:
@@ -40,7 +41,7 @@ async def test_a_second_interrupt_leaves_at_once_with_status_2(caught: Caught) -
     caught.signals.catch()
     for _ in range(2):
         os.kill(os.getpid(), signal.SIGINT)
-        await asyncio.sleep(0.01)
+    await until(lambda: caught.statuses)
 
     assert caught.statuses == [2]
     caught.signals.release()
@@ -49,7 +50,7 @@ async def test_a_second_interrupt_leaves_at_once_with_status_2(caught: Caught) -
 async def test_sigquit_leaves_at_once_with_status_0(caught: Caught) -> None:
     caught.signals.catch()
     os.kill(os.getpid(), signal.SIGQUIT)
-    await asyncio.sleep(0.01)
+    await until(lambda: caught.statuses)
 
     assert caught.statuses == [0]
     caught.signals.release()
