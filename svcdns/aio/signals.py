@@ -39,6 +39,7 @@ class Signals:
         """
         self._leave = leave
         self._wishes: asyncio.Queue[Wish] = asyncio.Queue()
+        self._stop = asyncio.Event()
         self._interrupted = False
         self._caught: list[int] = []
 
@@ -46,7 +47,7 @@ class Signals:
         """Handle signals from now on."""
         loop = asyncio.get_running_loop()
         for number, handler in (
-            (signal.SIGTERM, lambda: self._wishes.put_nowait(Wish.TERMINATE)),
+            (signal.SIGTERM, self._terminate),
             (signal.SIGINT, self._interrupt),
             (signal.SIGQUIT, lambda: self._leave(0)),
             (signal.SIGUSR1, lambda: self._wishes.put_nowait(Wish.RELOAD)),
@@ -61,12 +62,25 @@ class Signals:
         while self._caught:
             loop.remove_signal_handler(self._caught.pop())
 
+    async def stopping(self, seconds: float) -> bool:
+        """Wait for SIGTERM or SIGINT, at most *seconds*; tell whether there was one."""
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
     async def next(self) -> Wish:
         """Wait for the next wish."""
         return await self._wishes.get()
+
+    def _terminate(self) -> None:
+        self._stop.set()
+        self._wishes.put_nowait(Wish.TERMINATE)
 
     def _interrupt(self) -> None:
         if self._interrupted:
             self._leave(SECOND_INTERRUPT_STATUS)
         self._interrupted = True
+        self._stop.set()
         self._wishes.put_nowait(Wish.INTERRUPT)

@@ -1,0 +1,325 @@
+"""The life of ``svcdns dns``: start, reload, stop.
+
+Start: sockets are tried, probes are up, files are read, the API is waited for, queries are taken
+(rule I1).  Reload: the new configuration is made and filled while the old one answers, then takes
+over its sockets; when anything fails, the old one stays.  Stop: watches end, ``/ready`` closes, the
+lame duck period passes with everything answering, then the rest closes (rule I7).
+
+Parity: CoreDNS (caddy ``caddy.go``, ``sigtrap*.go``; ``coremain/run.go``; ``plugin/reload``;
+corefile-features e and g).
+"""
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from svcdns.aio import logs
+from svcdns.aio.banner import banner, version_lines
+from svcdns.aio.corefilesource import CorefileSource, Loaded
+from svcdns.aio.http import Sites, sites
+from svcdns.aio.interfaces import interfaces
+from svcdns.aio.listeners import Listeners
+from svcdns.aio.logs import LineWriter
+from svcdns.aio.needs import spawn_all
+from svcdns.aio.signals import Signals, Wish
+from svcdns.aio.upstream import Upstreams
+from svcdns.corefile.durations import format_duration
+from svcdns.errors import ConfigError
+from svcdns.kube.source import ApiSource
+from svcdns.kube.store import Store
+from svcdns.metrics import Registry
+from svcdns.plugins.base import Ask, LameDuck, Reload
+from svcdns.plugins.build import Configuration, Environment, build
+from svcdns.plugins.clusters import Cluster, Clusters
+
+log = logging.getLogger(__name__)
+
+Feed = Callable[[ApiSource, Store], Coroutine[Any, Any, None]]
+"""Keeps a store filled from an API server until it is cancelled."""
+
+LOOK_FOR_SYNC = 0.1
+"""Seconds between looks whether the API has been listed (rule I1)."""
+
+SAY_WAITING = 0.5
+"""Seconds between lines that say we are waiting (rule I1)."""
+
+CRASHED = 1
+"""Exit status when a part of the server has died."""
+
+
+class Settings(Struct, frozen=True):
+    """What the command line says."""
+
+    corefile: CorefileSource
+    feed: Feed
+    quiet: bool = False
+    pidfile: str = ""
+
+
+class _Generation(Struct):
+    """A configuration in force."""
+
+    loaded: Loaded
+    configuration: Configuration
+    tasks: list[asyncio.Task[None]]
+
+
+class App:
+    """One process."""
+
+    def __init__(self, settings: Settings, writer: LineWriter) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._registry = Registry()
+        self._clusters = Clusters(time.time)
+        self._sites = Sites()
+        self._signals = Signals()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._feeds: dict[str, asyncio.Task[None]] = {}
+        self._complaint = ""
+        "What was wrong with the Corefile at the last look."
+        self._tried = ""
+        "Fingerprint of the Corefile that was last tried."
+        self._failures = self._registry.counter(
+            "coredns_reload_failed_total", "Reloads that failed."
+        ).cell()
+        self._version = self._registry.gauge(
+            "coredns_reload_version_info", "The Corefile in force.", ("hash", "value")
+        )
+
+    async def run(self) -> int:
+        """Serve until a signal ends it.
+
+        Returns:
+            The exit status.
+
+        Raises:
+            ConfigError: The Corefile cannot be used.
+        """
+        self._signals.catch()
+        self._upstreams = Upstreams()
+        self._listeners = Listeners(self._upstreams.settle)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                try:
+                    return await self._live()
+                finally:
+                    for task in self._tasks:
+                        task.cancel()
+        except BaseExceptionGroup as errors:
+            faults, others = errors.split(ConfigError)
+            if faults is not None and others is None:
+                raise faults.exceptions[0] from None
+            log.critical("a part of the server has died", exc_info=errors)
+            return CRASHED
+        finally:
+            await self._sites.close()
+            await self._upstreams.close()
+            self._signals.release()
+            self._writer.flush()
+
+    async def _live(self) -> int:
+        generation = await self._start()
+        if generation is None:
+            return 0
+        while True:
+            wish = await self._next_wish(generation)
+            if wish in (None, Wish.RELOAD):
+                generation = await self._reload(generation, asked=wish is Wish.RELOAD)
+            else:
+                await self._stop(generation, gracefully=wish is Wish.TERMINATE)
+                return 0
+
+    # -- start
+
+    async def _start(self) -> _Generation | None:
+        loaded = self._settings.corefile.read()
+        configuration = self._build(loaded)
+        self._listeners.check(configuration.servers)
+        await self._sites.change(sites(configuration.needs, self._registry))
+        generation = self._take_up(loaded, configuration)
+        if not await self._synced(configuration.clusters):
+            return None
+        await self._listeners.change(configuration.servers)
+        self._tried = loaded.fingerprint
+        if self._settings.pidfile:
+            self._write_pid(self._settings.pidfile)
+        if not self._settings.quiet:
+            for line in banner(configuration.servers):
+                self._writer.write(line)
+        self._announce(generation)
+        if not self._settings.quiet:
+            for line in version_lines():
+                self._writer.write(line)
+        return generation
+
+    def _build(self, loaded: Loaded) -> Configuration:
+        environment = Environment(
+            registry=self._registry,
+            clusters=self._clusters,
+            read=lambda path: Path(path).read_bytes(),
+            random=random.random,
+            clock=time.monotonic,
+            wall=time.time,
+            warn=lambda text: log.warning("%s", text),
+            write=self._writer.write,
+            panic=_panic,
+            spawn=self._spawn,
+            interfaces=interfaces(),
+        )
+        logs.set_level(debug=any(block.named("debug") for block in loaded.blocks))
+        return build(loaded.blocks, environment)
+
+    def _take_up(self, loaded: Loaded, configuration: Configuration) -> _Generation:
+        """Start what the configuration needs beside its servers."""
+        needed = spawn_all(configuration.needs, self._upstreams)
+        tasks = [self._run(work) for work in needed]
+        for cluster in configuration.clusters:
+            key = cluster.source.identity
+            if key not in self._feeds:
+                work = self._settings.feed(cluster.source, cluster.store)
+                self._feeds[key] = self._run(work)
+        return _Generation(loaded, configuration, tasks)
+
+    async def _synced(self, clusters: Iterable[Cluster]) -> bool:
+        """Wait for the first lists, each as long as its source says; tell whether to go on."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        waiting = [cluster for cluster in clusters if not cluster.store.synced]
+        said = started
+        while waiting:
+            if await self._signals.stopping(LOOK_FOR_SYNC):
+                return False
+            now = loop.time()
+            waiting = [cluster for cluster in waiting if not cluster.store.synced]
+            late = [one for one in waiting if now - started >= one.source.startup_timeout]
+            if late:
+                log.warning("plugin/kubernetes: starting server with unsynced Kubernetes API")
+                waiting = [one for one in waiting if one not in late]
+            elif waiting and now - said >= SAY_WAITING:
+                said = now
+                log.info("plugin/kubernetes: waiting for Kubernetes API before starting server")
+        return True
+
+    def _announce(self, generation: _Generation) -> None:
+        value = generation.loaded.fingerprint
+        self._version.cells.clear()
+        self._version.cell("sha512", value).value = 1
+        if _reload_of(generation.configuration):
+            log.info("plugin/reload: Running configuration SHA512 = %s", value)
+
+    # -- reload
+
+    async def _next_wish(self, generation: _Generation) -> Wish | None:
+        """Wait for a signal, or until it is time to look at the Corefile (``None``)."""
+        reload = _reload_of(generation.configuration)
+        if reload is None:
+            return await self._signals.next()
+        wait = reload.interval + random.uniform(-reload.jitter, reload.jitter)
+        try:
+            return await asyncio.wait_for(self._signals.next(), wait)
+        except TimeoutError:
+            return None
+
+    async def _reload(self, old: _Generation, *, asked: bool) -> _Generation:
+        """Take a changed Corefile into use, or leave everything as it is."""
+        if asked:
+            log.info("SIGUSR1: Reloading")
+        try:
+            loaded = self._settings.corefile.read()
+        except ConfigError as error:
+            if asked or str(error) != self._complaint:
+                self._complaint = str(error)
+                log.warning("plugin/reload: Corefile parse failed: %s", error)
+                self._failures.value += asked
+            return old
+        self._complaint = ""
+        if not asked and loaded.fingerprint == self._tried:
+            return old
+        self._tried = loaded.fingerprint
+        log.info("Reloading")
+        try:
+            new = await self._replace(old, loaded)
+        except ConfigError as error:
+            self._failures.value += 1
+            log.error("plugin/reload: Corefile changed but reload failed: %s", error)
+            return old
+        self._announce(new)
+        log.info("Reloading complete")
+        return new
+
+    async def _replace(self, old: _Generation, loaded: Loaded) -> _Generation:
+        configuration = self._build(loaded)
+        new: _Generation | None = None
+        try:
+            self._listeners.check(configuration.servers)
+            new = self._take_up(loaded, configuration)
+            await self._synced(configuration.clusters)
+            await self._sites.change(sites(configuration.needs, self._registry))
+            await self._listeners.change(configuration.servers)
+        except ConfigError:
+            self._let_go(new or _Generation(loaded, configuration, []), old.configuration.clusters)
+            raise
+        self._let_go(old, configuration.clusters)
+        return new
+
+    def _let_go(self, generation: _Generation, kept: Iterable[Cluster]) -> None:
+        """End what only this configuration needed."""
+        for task in generation.tasks:
+            task.cancel()
+        generation.configuration.close()
+        for cluster in self._clusters.retain(kept):
+            feed = self._feeds.pop(cluster.source.identity, None)
+            if feed:
+                feed.cancel()
+
+    # -- stop
+
+    async def _stop(self, generation: _Generation, *, gracefully: bool) -> None:
+        if gracefully:
+            log.info("SIGTERM: Shutting down servers then terminating")
+        else:
+            log.info("SIGINT: Shutting down")
+        for feed in self._feeds.values():
+            feed.cancel()
+        await self._sites.close(first_only=True)
+        ducks = [need for need in generation.configuration.needs if isinstance(need, LameDuck)]
+        seconds = max((duck.seconds for duck in ducks), default=0.0)
+        if seconds:
+            log.info("plugin/health: Going into lameduck mode for %s", format_duration(seconds))
+            await asyncio.sleep(seconds)
+        await self._sites.close()
+        if gracefully:
+            await self._listeners.stop()
+        generation.configuration.close()
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _spawn(self, ask: Ask) -> None:
+        self._upstreams.carry_out(ask, lambda _outcome: None)
+
+    def _write_pid(self, path: str) -> None:
+        try:
+            Path(path).write_text(f"{os.getpid()}\n")
+        except OSError as error:
+            raise ConfigError(f"could not write pidfile: {error}") from error
+
+
+def _reload_of(configuration: Configuration) -> Reload | None:
+    return next((need for need in configuration.needs if isinstance(need, Reload)), None)
+
+
+def _panic(question: str, error: Exception) -> None:
+    log.error("a plugin failed over %s", question, exc_info=error)
