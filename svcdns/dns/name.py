@@ -59,7 +59,14 @@ def from_wire(wire: bytes, at: int, known: dict[int, bytes] | None = None) -> tu
     Raises:
         ValueError: It runs out of the message or over 255 octets, or has a bad pointer or label.
     """
-    known = {} if known is None else known
+    if known is None:
+        known = {}
+    elif at + 1 < len(wire) and wire[at] >= _POINTER:
+        # Most names in a message repeat one that was read before.
+        target = (wire[at] & 0x3F) << 8 | wire[at + 1]
+        whole = known.get(target)
+        if whole is not None and target < at:
+            return whole, at + 2
     parts: list[bytes] = []
     starts: list[int] = []
     end = -1

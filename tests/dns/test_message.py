@@ -164,6 +164,7 @@ def rr(rrtype: int, data: bytes, owner: bytes = b"\xc0\x0c", ttl: int = 5) -> by
         ("owner points at itself", HEAD + rr(1, bytes(4), b"\xc0\x13")),
         ("target points at itself", HEAD + rr(5, b"\xc0\x1f")),
         ("target runs over its record", HEAD + rr(5, b"\x01")),
+        ("HTTPS target runs over its record", HEAD + rr(65, b"\x00\x01\x01") + b"a\x00"),
         ("octets behind the target", HEAD + rr(5, b"\xc0\x0cx")),
         ("address of 3 octets", HEAD + rr(1, bytes(3))),
         ("address of 15 octets", HEAD + rr(28, bytes(15))),
@@ -188,8 +189,8 @@ def test_a_ttl_over_31_bits_is_zero() -> None:
 
 
 def test_types_of_class_in_are_left_alone_in_other_classes() -> None:
-    chaos = b"\xc0\x0c" + struct.pack("!HHIH", RRType.A, 3, 0, 4) + b"\xc0\x0c\x00\x01"
-    assert read(HEAD + chaos).answer[0].rdata == b"\xc0\x0c\x00\x01"
+    chaos = b"\xc0\x0c" + struct.pack("!HHIH", RRType.A, 3, 0, 5) + b"\x01a\x00\x00\x01"
+    assert read(HEAD + chaos).answer[0].rdata == b"\x01a\x00\x00\x01"
     chaos = b"\xc0\x0c" + struct.pack("!HHIH", RRType.CNAME, 3, 0, 2) + b"\xc0\x0c"
     assert read(HEAD + chaos).answer[0].rdata == b"\x01a\x00"
 

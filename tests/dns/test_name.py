@@ -138,6 +138,16 @@ def test_a_chain_of_pointers_has_an_end() -> None:
         name.from_wire(wire, 1 + 2 * 200)
 
 
+def test_half_a_pointer_at_the_end_is_refused_whatever_is_known() -> None:
+    with pytest.raises(ValueError, match="runs out"):
+        name.from_wire(bytes(300) + b"\xc0", 300, {0xC0: b"\x01a\x00"})
+
+
+def test_a_pointer_ahead_is_refused_whatever_is_known() -> None:
+    with pytest.raises(ValueError, match="pointer"):
+        name.from_wire(b"\xc0\x02\x01a\x00", 0, {2: b"\x01a\x00"})
+
+
 @settings(max_examples=1000)
 @given(st.binary(max_size=80), st.integers(0, 79))
 def test_what_is_read_dnspython_reads_the_same(wire: bytes, at: int) -> None:

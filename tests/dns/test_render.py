@@ -212,6 +212,8 @@ def test_every_limit_cuts_between_records() -> None:
         if counts[2]:
             assert counts[:2] == [20, 5]
     assert previous == 40
+    exact = render(asked, whole, limit=len(render(asked, whole, limit=65535)))
+    assert not decode(exact).flags & dns.flags.TC, "a message of just the limit is whole"
 
 
 def test_options_never_crowd_out_the_question() -> None:
