@@ -70,6 +70,11 @@ class Message(Struct, frozen=True, gc=False):
         """Authentic data (RFC 4035 §3.2.3)."""
         return self.flags & AD != 0
 
+    @property
+    def cd(self) -> bool:
+        """Checking disabled, as far as the upstream repeats it (RFC 4035 §3.2.2)."""
+        return self.flags & CD != 0
+
 
 def build_query(
     qname: bytes,
@@ -202,5 +207,6 @@ def to_response(message: Message) -> Response:
         tc=message.tc,
         ra=message.ra,
         ad=message.ad,
+        cd=message.cd,
         options=options,
     )

@@ -9,9 +9,23 @@ other than the RFC 1035 types are never compressed).  Parity: miekg/dns ``msg_tr
 
 import struct
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
-from svcdns.dns.constants import AA, AD, CD, MAX_UDP_PLAIN, QR, RA, RD, TC, Rcode, RRType
+from msgspec.structs import replace
+
+from svcdns.dns.constants import (
+    AA,
+    AD,
+    CD,
+    MAX_MESSAGE,
+    MAX_UDP_PLAIN,
+    QR,
+    RA,
+    RD,
+    TC,
+    Rcode,
+    RRType,
+)
 from svcdns.dns.edns import answer_opt
 from svcdns.dns.query import HEADER_OCTETS, Query
 from svcdns.dns.response import Record, Response
@@ -74,6 +88,8 @@ def render(query: Query, response: Response, *, limit: int) -> bytes:
         flags |= RA
     if response.ad:
         flags |= AD
+    if response.cd is not None:
+        flags = flags & ~CD | (CD if response.cd else 0)
     if opt:
         out += opt
         additionals += 1
@@ -87,6 +103,55 @@ def bare(query: Query, rcode: int) -> bytes:
     BADVERS gets an OPT of version 0 and size 0 (rule J5).
     """
     return render(query, Response(rcode=rcode), limit=MAX_UDP_PLAIN)
+
+
+class Body(NamedTuple):
+    """The records of a whole answer without question and OPT, ready for any client."""
+
+    flags: int
+    "The second header word, RD and CD included."
+    answers: int
+    authorities: int
+    additionals: int
+    "Without OPT."
+    records: bytes
+    "Pointers into them start from a question in front whose name has the same length."
+
+
+def body(query: Query, response: Response) -> Body | None:
+    """Render once what :func:`assemble` can send to many; ``None`` for what is not fit for it.
+
+    Unfit are answers too large for one message and those whose OPT is made for one client.
+    """
+    if response.nsid is not None or response.options or response.rcode > 0xF:
+        return None
+    wire = render(replace(query, edns=None), response, limit=MAX_MESSAGE)
+    _ident, flags, _one, answers, authorities, additionals = _header.unpack_from(wire)
+    if flags & TC and not response.tc:
+        return None
+    start = HEADER_OCTETS + len(query.qname) + 4
+    return Body(flags, answers, authorities, additionals, wire[start:])
+
+
+def assemble(query: Query, found: Body, *, limit: int) -> bytes | None:
+    """Put the client's question and OPT around records; ``None`` when that is over *limit*.
+
+    Args:
+        query: For the same name (in any case), type, class and flags as the body was made for.
+        found: From :func:`body`.
+        limit: Octets that the message may have.
+    """
+    flags, answers, authorities, additionals, records = found
+    qname = query.qname
+    opt = b""
+    if query.edns is not None:
+        room = limit - HEADER_OCTETS - len(qname) - 4
+        opt = answer_opt(query.edns, flags & 0xF, nsid=None, options=(), room=room)
+        additionals += 1
+    if HEADER_OCTETS + len(qname) + 4 + len(records) + len(opt) > limit:
+        return None
+    header = _header.pack(query.id, flags, 1, answers, authorities, additionals)
+    return b"".join((header, qname, _question(query.qtype, query.qclass), records, opt))
 
 
 def _flags(query: Query) -> int:

@@ -1,9 +1,11 @@
-"""Whole answers by whole queries: the path most queries take.
+"""Stored answers: the path most queries take.
 
-The key is the query packet without its ID, so flags, 0x20 case, EDNS size and DO are right by
-construction; the value is the answer without its ID.  An entry dies when one of its owners
-changes, when its time is over, or when newer entries push it out (first in, first out; removal
-is O(1)).  What is counted for a query is found beside the entry, as plain integers.
+Plain queries find a whole answer by the whole packet without its ID, so flags, EDNS size and DO
+are right by construction (:class:`Entry`).  Queries that are never twice the same, because they
+carry a cookie or random case, find the records by their question, and get a question and an OPT of
+their own around them (:class:`Prepared`).  Either dies when one of its owners changes, when its
+time is over, or when newer ones push it out (first in, first out; removal is O(1)).  What is
+counted for a query is found beside the entry, as plain integers.
 
 Design: answers are stored until their owner changes, never for a guess of time.
 """
@@ -12,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import cycle
 
+from svcdns.dns.render import Body
 from svcdns.metrics import Cell
 from svcdns.plugins.base import FOREVER, Owner
 
@@ -58,8 +61,37 @@ class Entry:
         self.owners = owners
 
 
+class Prepared:
+    """The records of an answer, to be put behind any client's question."""
+
+    __slots__ = ("answer", "labels", "lower", "owners", "rotation", "until")
+
+    def __init__(
+        self,
+        answers: tuple[Body, ...],
+        labels: tuple[bytes, str, str, tuple[Cell, ...]],
+        owners: tuple[Owner, ...],
+        until: float,
+        *,
+        lower: bool,
+    ) -> None:
+        self.answer = answers[0]
+        self.rotation: Iterator[Body] | None = cycle(answers) if len(answers) > 1 else None
+        self.labels = labels
+        "Zone, view, plugin and counters, for the accounts."
+        self.owners = owners
+        self.until = until
+        "Monotonic seconds."
+        self.lower = lower
+        "Whether it is for lower-case questions only, because names in it repeat their case."
+
+
+QuestionKey = tuple[bytes, int, int, int, bool]
+"""Lower-case name, type, class, the flags that matter, DO."""
+
+
 class AnswerTable:
-    """Entries by query, with an index by owner.
+    """Stored answers, with an index by owner.
 
     One table serves one socket kind (UDP or TCP, IPv4 or IPv6), because the size limit and the
     labels of metrics follow from it.
@@ -68,35 +100,51 @@ class AnswerTable:
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         self.entries: OrderedDict[bytes, Entry] = OrderedDict()
         "The drain loop calls ``entries.get`` itself; only this class writes."
+        self.prepared: OrderedDict[QuestionKey, Prepared] = OrderedDict()
         self._limit = limit
-        self._keys: dict[Owner, set[bytes]] = {}
+        self._keys: dict[Owner, set[bytes | QuestionKey]] = {}
 
     def put(self, key: bytes, entry: Entry) -> None:
-        """Store an entry, pushing out the oldest when the table is full."""
+        """Store an entry, pushing out the oldest when there are too many."""
         self.discard(key)
         if len(self.entries) >= self._limit:
             self.discard(next(iter(self.entries)))
         self.entries[key] = entry
-        for owner in entry.owners:
+        self._own(key, entry.owners)
+
+    def prepare(self, key: QuestionKey, prepared: Prepared) -> None:
+        """Store records by question, pushing out the oldest when there are too many."""
+        self.discard(key)
+        if len(self.prepared) >= self._limit:
+            self.discard(next(iter(self.prepared)))
+        self.prepared[key] = prepared
+        self._own(key, prepared.owners)
+
+    def _own(self, key: bytes | QuestionKey, owners: tuple[Owner, ...]) -> None:
+        for owner in owners:
             keys = self._keys.get(owner)
             if keys is None:
                 self._keys[owner] = {key}
             else:
                 keys.add(key)
 
-    def discard(self, key: bytes) -> None:
-        """Remove one entry, if it is there."""
-        entry = self.entries.pop(key, None)
-        if entry is None:
+    def discard(self, key: bytes | QuestionKey) -> None:
+        """Remove what is stored under a key, if anything is."""
+        stored: Entry | Prepared | None
+        if isinstance(key, bytes):
+            stored = self.entries.pop(key, None)
+        else:
+            stored = self.prepared.pop(key, None)
+        if stored is None:
             return
-        for owner in entry.owners:
+        for owner in stored.owners:
             keys = self._keys[owner]
             keys.discard(key)
             if not keys:
                 del self._keys[owner]
 
     def drop(self, owners: Iterable[Owner]) -> None:
-        """Remove every entry that depends on one of *owners*."""
+        """Remove everything that depends on one of *owners*."""
         for owner in owners:
             keys = self._keys.get(owner)
             if keys:
@@ -106,4 +154,5 @@ class AnswerTable:
     def clear(self) -> None:
         """Remove everything."""
         self.entries.clear()
+        self.prepared.clear()
         self._keys.clear()

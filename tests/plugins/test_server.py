@@ -1,5 +1,6 @@
 """Both ends of a query: what a server does itself."""
 
+import dns.edns
 import dns.flags
 import dns.message
 import pytest
@@ -146,13 +147,12 @@ def test_the_key_is_the_whole_query_without_its_id() -> None:
     for text, settings in (
         ("a.test A", {}),
         ("a.test A", {"id": 7}),
-        ("A.test A", {}),
         ("a.test A", {"rd": False}),
         ("a.test A", {"use_edns": 0}),
     ):
         answer(server, text, **settings)
 
-    assert stored(server) == 4
+    assert stored(server) == 3
 
 
 def test_rotated_answers_are_stored_in_every_order() -> None:
@@ -238,3 +238,65 @@ def test_forgetting_empties_every_table() -> None:
     assert stored(server, Transport.TCP) == 1
     server.forget()
     assert (stored(server), stored(server, Transport.TCP)) == (0, 0)
+
+
+COOKIE = dns.edns.GenericOption(10, b"12345678")
+
+
+def test_questions_that_never_come_twice_alike_share_one_prepared_answer() -> None:
+    """A7, J8."""
+    plugin = always(Reply(Response(answer=(a_record(),), aa=True), store=Storable(("web",))))
+    server = server_of([plugin])
+    for number in range(5):
+        cookie = dns.edns.GenericOption(10, bytes((number,)) * 8)
+        found = answer(server, "A.Test A", use_edns=0, options=[cookie], payload=1000 + number)
+        assert found.answer[0][0].to_text() == "10.0.0.1"
+        assert found.question[0].name.to_text() == "A.Test."
+        assert found.options[0].to_wire() == bytes((number,)) * 8
+        assert found.payload == 1000 + number
+        assert found.flags & dns.flags.AA
+
+    assert len(plugin.asked) == 1
+    assert stored(server) == 0
+    server.drop(["web"])
+    answer(server, "A.Test A", use_edns=0, options=[COOKIE])
+    assert len(plugin.asked) == 2
+
+
+def test_a_prepared_answer_is_not_for_other_flags() -> None:
+    """J13: RD, CD and DO may change an answer."""
+    plugin = always(Reply(Response(answer=(a_record(),)), store=Storable()))
+    server = server_of([plugin])
+    settings: list[dict[str, object]] = [{}, {"cd": True}, {"rd": False}, {"want_dnssec": True}]
+    for _ in range(2):
+        for flags in settings:
+            found = answer(server, "a.test A", use_edns=0, options=[COOKIE], **flags)
+            assert bool(found.flags & dns.flags.CD) is bool(flags.get("cd"))
+
+    assert len(plugin.asked) == 4
+
+
+def test_an_answer_whose_names_repeat_the_case_is_for_lower_case_only() -> None:
+    """A7."""
+    target = Record(wire_name("a.test"), 33, 5, b"\0\0\0\1\0P" + wire_name("x.a.test"))
+    plugin = always(Reply(Response(answer=(target,)), store=Storable()))
+    server = server_of([plugin])
+    for name in ("a.test", "A.test", "a.test"):
+        answer(server, f"{name} SRV", use_edns=0, options=[COOKIE])
+
+    assert len(plugin.asked) == 2
+
+
+def test_a_prepared_answer_too_large_for_a_client_is_cut_for_it() -> None:
+    """J10."""
+    records = tuple(a_record(number) for number in range(60))
+    plugin = always(Reply(Response(answer=records), store=Storable()))
+    server = server_of([plugin])
+
+    whole = answer(server, "a.test A", use_edns=0, options=[COOKIE], payload=4096)
+    cut = answer(server, "a.test A", use_edns=0, options=[COOKIE], payload=512)
+
+    assert (len(whole.answer[0]), bool(whole.flags & dns.flags.TC)) == (60, False)
+    assert len(cut.answer[0]) < 60
+    assert cut.flags & dns.flags.TC
+    assert cut.options[0].to_wire() == b"12345678"
