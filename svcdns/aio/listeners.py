@@ -8,7 +8,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
+from typing import TypeAlias
 
 from svcdns.aio import tcp, udp
 from svcdns.aio.addresses import host_port, reason
@@ -21,20 +21,14 @@ from svcdns.plugins.timeouts import Timeouts
 
 Settle = Callable[[Ask], Awaitable[object]]
 
+_Sockets: TypeAlias = tuple[socket.socket | None, socket.socket]
+"""For datagrams, where the scheme has them, and for streams."""
+
 _HINTS = {
     errno.EADDRINUSE: "another server has the port: stop it, or choose another one",
     errno.EACCES: "ports below 1024 need root or CAP_NET_BIND_SERVICE: choose another one",
     errno.EADDRNOTAVAIL: "this machine does not have the address",
 }
-
-
-class Listener(Protocol):
-    """What a server listens with."""
-
-    server: Server
-
-    async def stop(self) -> None:
-        """Stop taking queries, let those under way be answered, close."""
 
 
 class Listeners:
@@ -50,10 +44,7 @@ class Listeners:
         Raises:
             ConfigError: A port is taken, or the like; the text says what to do.
         """
-        for opened in [_sockets(one.listen) for one in servers if one.listen not in self._open]:
-            for sock in opened:
-                if sock is not None:
-                    sock.close()
+        _close(self._bind(server.listen for server in servers))
 
     async def change(self, servers: Iterable[Server]) -> None:
         """Have exactly *servers* listen from now on.
@@ -62,18 +53,7 @@ class Listeners:
             ConfigError: One cannot; then everything is as before.
         """
         wanted = {server.listen: server for server in servers}
-        opened: dict[Listen, tuple[socket.socket | None, socket.socket]] = {}
-        try:
-            for listen in wanted:
-                if listen not in self._open:
-                    opened[listen] = _sockets(listen)
-        except ConfigError:
-            for pair in opened.values():
-                for sock in pair:
-                    if sock is not None:
-                        sock.close()
-            raise
-        for listen, (datagram, stream) in opened.items():
+        for listen, (datagram, stream) in self._bind(wanted).items():
             self._open[listen] = await self._start(wanted[listen], datagram, stream)
         for listen, server in wanted.items():
             self._hand_over(listen, server)
@@ -84,6 +64,18 @@ class Listeners:
         """Let queries under way be answered, then close everything."""
         for listen in list(self._open):
             await self._stop_one(listen)
+
+    def _bind(self, wanted: Iterable[Listen]) -> dict[Listen, _Sockets]:
+        """Bind what is not open yet; all of it or nothing."""
+        opened: dict[Listen, _Sockets] = {}
+        try:
+            for listen in wanted:
+                if listen not in self._open:
+                    opened[listen] = _sockets(listen)
+        except ConfigError:
+            _close(opened)
+            raise
+        return opened
 
     async def _start(
         self, server: Server, datagram: socket.socket | None, stream: socket.socket
@@ -137,7 +129,14 @@ def _tls(server: Server) -> ssl.SSLContext:
     raise ConfigError(f"{server.label}: no 'tls' directive gives a certificate and a key")
 
 
-def _sockets(listen: Listen) -> tuple[socket.socket | None, socket.socket]:
+def _close(opened: dict[Listen, _Sockets]) -> None:
+    for pair in opened.values():
+        for sock in pair:
+            if sock is not None:
+                sock.close()
+
+
+def _sockets(listen: Listen) -> _Sockets:
     """Open what a server listens with: a datagram socket, where the scheme has one, and a stream.
 
     Raises:

@@ -97,7 +97,7 @@ from svcdns.plugins.base import (
     WatchFile,
     then,
 )
-from svcdns.plugins.forward_options import (
+from svcdns.plugins.forwardoptions import (
     MAX_UPSTREAMS,
     NAME,
     Options,

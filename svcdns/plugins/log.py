@@ -56,7 +56,7 @@ from svcdns.plugins.base import (
     Request,
     then,
 )
-from svcdns.plugins.log_format import COMMON, Entry, Placeholder, classify, compile_format
+from svcdns.plugins.logformat import COMMON, Entry, Placeholder, classify, compile_format
 
 NAME = "log"
 

@@ -50,7 +50,12 @@ SHORTEST, LONGEST = 1.0, 86400.0
 
 
 class Timeouts(Passive):
-    """One ``timeouts`` directive; ``None`` leaves a limit as it is."""
+    """One ``timeouts`` directive; ``None`` leaves a limit as it is.
+
+    Part of the chain, so that the listeners find it with their server's blocks.
+    """
+
+    serves = True
 
     def __init__(self) -> None:
         super().__init__(NAME)

@@ -11,14 +11,9 @@ from svcdns.corefile.syntax import Directive
 from svcdns.errors import ConfigError
 from svcdns.metrics import Registry
 from svcdns.plugins.base import HttpAnswer, LameDuck, ServeHttp, ServeMetrics
+from tests.support.ports import free_port
 
 DIRECTIVE = Directive("health", (), "Corefile", 7)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def ok() -> HttpAnswer:

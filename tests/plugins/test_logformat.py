@@ -4,7 +4,7 @@ from svcdns.dns.constants import RRType
 from svcdns.dns.query import Edns, Query
 from svcdns.dns.response import Record, Response
 from svcdns.plugins.base import Client, Request, Transport
-from svcdns.plugins.log_format import COMBINED, COMMON, Entry, classify, compile_format
+from svcdns.plugins.logformat import COMBINED, COMMON, Entry, classify, compile_format
 from tests.support.records import wire_name
 
 NAME = wire_name("Web.prod.svc.cluster.local")

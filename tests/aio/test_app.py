@@ -1,0 +1,312 @@
+"""The life of a process, tried on real processes: start, reload, signals."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import dns.asyncquery
+import dns.message
+import dns.rcode
+import pytest
+
+from tests.support.ports import free_port
+from tests.support.resolver import ADDRESS, Resolver, Step
+from tests.support.waiting import until
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Running:
+    """One ``svcdns dns``."""
+
+    process: asyncio.subprocess.Process
+    port: int
+    lines: list[str] = field(default_factory=list)
+
+    async def ask(self, name: str = "www.example.", timeout: float = 5.0) -> dns.message.Message:
+        query = dns.message.make_query(name, "A")
+        return await dns.asyncquery.udp(query, "127.0.0.1", port=self.port, timeout=timeout)
+
+    async def says(self, text: str) -> None:
+        await until(lambda: any(text in line for line in self.lines) or self.ended)
+        assert any(text in line for line in self.lines), self.lines
+
+    @property
+    def ended(self) -> bool:
+        return self.process.returncode is not None
+
+    async def end(self, number: int = signal.SIGTERM) -> int:
+        if not self.ended:
+            self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), 15)
+
+
+@contextlib.asynccontextmanager
+async def running(corefile: Path, *flags: str, wait: bool = True) -> AsyncIterator[Running]:
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "svcdns", "dns", "-conf", str(corefile), f"-dns.port={port}", *flags,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    made = Running(process, port)
+
+    async def read() -> None:
+        assert process.stdout
+        async for line in process.stdout:
+            made.lines.append(line.decode().rstrip("\n"))
+
+    reading = asyncio.ensure_future(read())
+    try:
+        if wait:
+            await made.says("svcdns-")
+        yield made
+    finally:
+        await made.end(signal.SIGKILL)
+        await reading
+
+
+def write(path: Path, upstream: int, *more: str) -> Path:
+    lines = [f"forward . 127.0.0.1:{upstream}", *more]
+    path.write_text(". {\n" + "\n".join(f"    {line}" for line in lines) + "\n}\n")
+    return path
+
+
+async def status(port: int, path: str) -> int:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}{path}") as response,
+    ):
+        return response.status
+
+
+async def test_a_server_forwards_and_ends_with_status_0(tmp_path: Path) -> None:
+    async with (
+        Resolver() as resolver,
+        running(write(tmp_path / "Corefile", resolver.port)) as server,
+    ):
+        answer = await server.ask()
+
+        assert answer.answer[0][0].to_text() == ADDRESS
+        assert await server.end() == 0
+    assert server.lines[0] == f".:{server.port}"
+    assert server.lines[-1] == "[INFO] SIGTERM: Shutting down servers then terminating"
+
+
+async def test_probes_and_metrics_are_served(tmp_path: Path) -> None:
+    health, ready, metrics = free_port(), free_port(), free_port()
+    more = (f"health :{health}", f"ready :{ready}", f"prometheus :{metrics}")
+    async with (
+        Resolver() as resolver,
+        running(write(tmp_path / "Corefile", resolver.port, *more)) as server,
+    ):
+        await server.ask()
+
+        assert await status(health, "/health") == 200
+        assert await status(ready, "/ready") == 200
+        assert await status(metrics, "/metrics") == 200
+
+
+async def test_lame_duck_answers_with_ready_closed(tmp_path: Path) -> None:
+    """Rule I7, corefile-features e."""
+    health, ready = free_port(), free_port()
+    more = (f"health :{health} {{", "lameduck 1s", "}", f"ready :{ready}")
+    async with (
+        Resolver() as resolver,
+        running(write(tmp_path / "Corefile", resolver.port, *more)) as server,
+    ):
+        server.process.send_signal(signal.SIGTERM)
+        await server.says("Going into lameduck mode for 1s")
+
+        assert (await server.ask()).rcode() == dns.rcode.NOERROR
+        assert await status(health, "/health") == 200
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await status(ready, "/ready")
+        assert await server.end() == 0
+
+
+async def test_a_query_under_way_is_answered_before_the_end(tmp_path: Path) -> None:
+    async with (
+        Resolver([Step(delay=0.5)]) as resolver,
+        running(write(tmp_path / "Corefile", resolver.port)) as server,
+    ):
+        answer = asyncio.ensure_future(server.ask())
+        await resolver.received(1)
+        ending = asyncio.ensure_future(server.end())
+
+        assert (await answer).rcode() == dns.rcode.NOERROR
+        assert await ending == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(signal.SIGINT, 0), (signal.SIGQUIT, 0), (signal.SIGTERM, 0)]
+)
+async def test_signals_that_end_it(tmp_path: Path, number: int, expected: int) -> None:
+    async with (
+        Resolver() as resolver,
+        running(write(tmp_path / "Corefile", resolver.port)) as server,
+    ):
+        assert await server.end(number) == expected
+
+
+async def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:
+    more = (f"health :{free_port()} {{", "lameduck 60s", "}")
+    async with (
+        Resolver() as resolver,
+        running(write(tmp_path / "Corefile", resolver.port, *more)) as server,
+    ):
+        server.process.send_signal(signal.SIGINT)
+        await server.says("lameduck")
+
+        assert await server.end(signal.SIGINT) == 2
+
+
+async def test_sigusr1_reloads_and_no_query_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "Corefile"
+    async with Resolver() as resolver, running(write(path, resolver.port)) as server:
+        lost: list[BaseException] = []
+        asked = 0
+        done = asyncio.Event()
+
+        async def load() -> None:
+            nonlocal asked
+            while not done.is_set():
+                try:
+                    await server.ask(timeout=2.0)
+                except Exception as error:
+                    lost.append(error)
+                asked += 1
+
+        loads = [asyncio.ensure_future(load()) for _ in range(4)]
+        for turn in range(5):
+            write(path, resolver.port, f'log nothing.example "{turn}"')
+            server.process.send_signal(signal.SIGUSR1)
+            await until(
+                lambda turn=turn: (
+                    sum("Reloading complete" in line for line in server.lines) == turn + 1
+                )
+            )
+        done.set()
+        await asyncio.gather(*loads)
+
+    assert lost == []
+    assert asked > 20
+
+
+async def test_a_changed_corefile_is_taken_into_use(tmp_path: Path) -> None:
+    """A ConfigMap: the file is a symlink, and what changes is a directory behind it."""
+    async with Resolver() as resolver:
+        for name, more in (("one", "reload 2s 1s"), ("two", "reload 2s 1s\n    log")):
+            (tmp_path / name).mkdir()
+            write(tmp_path / name / "Corefile", resolver.port, more)
+        (tmp_path / "..data").symlink_to("one")
+        (tmp_path / "Corefile").symlink_to("..data/Corefile")
+        async with running(tmp_path / "Corefile") as server:
+            (tmp_path / "..tmp").symlink_to("two")
+            (tmp_path / "..tmp").replace(tmp_path / "..data")
+            await server.says("[INFO] Reloading complete")
+            await server.ask()
+            await server.says('"A IN www.example. udp')
+
+    hashes = [line for line in server.lines if "Running configuration SHA512 = " in line]
+    assert len(set(hashes)) == 2
+
+
+@pytest.mark.parametrize(
+    ("broken", "line"),
+    [
+        (". {\n    nonsense\n}\n", "Unknown directive 'nonsense'"),
+        (". {\n    forward . 127.0.0.1 {\n        policy best\n    }\n}\n", "reload failed: "),
+        (". {\n", "Corefile parse failed"),
+    ],
+)
+async def test_a_broken_corefile_leaves_everything_as_it_is(
+    tmp_path: Path, broken: str, line: str
+) -> None:
+    path = tmp_path / "Corefile"
+    async with Resolver() as resolver, running(write(path, resolver.port)) as server:
+        path.write_text(broken)
+        server.process.send_signal(signal.SIGUSR1)
+        await server.says(line)
+
+        assert (await server.ask()).rcode() == dns.rcode.NOERROR
+        write(path, resolver.port, "log")
+        server.process.send_signal(signal.SIGUSR1)
+        await server.says("Reloading complete")
+
+
+async def test_a_reload_onto_a_taken_port_leaves_everything_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "Corefile"
+    async with Resolver() as resolver, running(write(path, resolver.port)) as server:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            port = taken.getsockname()[1]
+            path.write_text(
+                path.read_text() + f"example:{port} {{\n    bind 127.0.0.1\n    log\n}}\n"
+            )
+            server.process.send_signal(signal.SIGUSR1)
+            await server.says(f"listen udp 127.0.0.1:{port}: bind: address already in use")
+
+        assert (await server.ask()).rcode() == dns.rcode.NOERROR
+
+
+async def test_a_taken_port_ends_the_start_with_what_to_do(tmp_path: Path) -> None:
+    path = write(tmp_path / "Corefile", 5353)
+    async with running(path) as first:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "svcdns", "dns", "-conf", str(path), f"-dns.port={first.port}",
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        _, errors = await asyncio.wait_for(process.communicate(), 15)
+
+    assert process.returncode == 1
+    assert errors.decode() == (
+        f"listen udp :{first.port}: bind: address already in use"
+        " (another server has the port: stop it, or choose another one)\n"
+    )
+
+
+async def test_the_process_id_is_written(tmp_path: Path) -> None:
+    path = write(tmp_path / "Corefile", 5353)
+    async with running(path, f"-pidfile={tmp_path / 'pid'}") as server:
+        assert int((tmp_path / "pid").read_text()) == server.process.pid
+
+
+async def test_quiet_says_nothing_at_start(tmp_path: Path) -> None:
+    path = write(tmp_path / "Corefile", 5353, f"health :{(port := free_port())}")
+    async with running(path, "-quiet", wait=False) as server:
+
+        async def up() -> bool:
+            try:
+                return await status(port, "/health") == 200
+            except aiohttp.ClientError:
+                return False
+
+        async with asyncio.timeout(10):
+            while not await up():  # noqa: ASYNC110 - another process cannot set our events
+                await asyncio.sleep(0.02)
+        assert await server.end() == 0
+
+    assert [line for line in server.lines if not line.startswith("[INFO] SIGTERM")] == []
+
+
+async def test_an_upstream_that_is_ourselves_is_named(tmp_path: Path) -> None:
+    """Issue 4, item 8: the process lives, the log names the upstream."""
+    port = free_port()
+    path = tmp_path / "Corefile"
+    path.write_text(f".:{port} {{\n    loop\n    errors\n    forward . 127.0.0.1:{port}\n}}\n")
+    async with running(path) as server:
+        server.port = port
+        await server.says(f"detected: upstream 127.0.0.1:{port} sends queries back")
+
+        assert (await server.ask()).rcode() == dns.rcode.REFUSED
+        assert not server.ended
