@@ -179,7 +179,9 @@ class Cache:
         if not settings.prefetch:
             # The answer stays as it is until its TTL ticks over.
             until = item.stored + int(now - item.stored) + 1
-            return replace(reply, store=Storable(until=until, cells=(counter,)))
+            return replace(
+                reply, store=Storable(until=until, cells=(counter, self._counters.requests))
+            )
         often = item.hit(now, settings.prefetch_within) >= settings.prefetch
         soon = item.left(now) <= item.ttl * settings.prefetch_at
         if often and soon and not item.refreshing:

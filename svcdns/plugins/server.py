@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from svcdns.dns.constants import AD, CD, RD, Rcode, RRClass, RRType, type_text
-from svcdns.dns.name import to_text
+from svcdns.dns.name import ROOT, to_text
 from svcdns.dns.query import Query, Rejected, parse
 from svcdns.dns.render import assemble, bare, body, render
 from svcdns.dns.response import Response
@@ -98,6 +98,7 @@ class Server:
             plugin.name in _ANY_CLASS for block in self.blocks for plugin in block.plugins
         )
         self._tables: dict[tuple[Transport, str], AnswerTable] = {}
+        self._resolve = self._resolver(1)
 
     def table(self, transport: Transport, family: str) -> AnswerTable:
         """Give the answers for one kind of socket; *family* as in :attr:`Client.family`."""
@@ -160,12 +161,13 @@ class Server:
         refusal = self._refusal(query)
         if refusal is not None:
             return self._finish_bare(query, client, refusal)
-        request = Request(query, client, now, self._resolver(1))
+        request = Request(query, client, now, self._resolve)
         route = self._router.route(request)
         if route is None:
             return self._finish_bare(query, client, Rcode.REFUSED)
         block, zone = route
-        request = replace(request, zone=zone)
+        if zone != ROOT:
+            request = Request(query, client, now, self._resolve, zone)
 
         def finish(outcome: Outcome, _at: float) -> Outcome:
             return self._finish(request, block, outcome, wire)

@@ -20,13 +20,23 @@ _ANY_PORT = (EndpointPort(port=NO_PORT),)
 
 
 class NamedAddress(Struct, frozen=True, gc=False):
-    """One address of a ready endpoint, with its name and the slice's ports."""
+    """One address of a ready endpoint, with the slice's ports; its name is made on demand."""
 
     address: str
-    name: str
-    zone: str
+    endpoint: Endpoint
     cluster: str
     ports: tuple[EndpointPort, ...]
+    pod_names: bool
+
+    @property
+    def name(self) -> str:
+        """The endpoint's label, lower-case."""
+        return endpoint_name(self.endpoint, self.address, pod_names=self.pod_names).lower()
+
+    @property
+    def zone(self) -> str:
+        """The endpoint's topology zone, lower-case (rule G12)."""
+        return (self.endpoint.zone or "").lower()
 
 
 def ready_addresses(
@@ -43,13 +53,9 @@ def ready_addresses(
         ports = piece.ports or _ANY_PORT
         cluster = (piece.metadata.labels or {}).get(cluster_label, "") if cluster_label else ""
         for endpoint in piece.endpoints or ():
-            if not endpoint.ready:
-                continue
-            for address in endpoint.addresses or ():
-                name = endpoint_name(endpoint, address, pod_names=pod_names)
-                yield NamedAddress(
-                    address, name.lower(), (endpoint.zone or "").lower(), cluster, ports
-                )
+            if endpoint.ready:
+                for address in endpoint.addresses or ():
+                    yield NamedAddress(address, endpoint, cluster, ports, pod_names)
 
 
 def endpoint_name(endpoint: Endpoint, address: str, *, pod_names: bool) -> str:

@@ -30,8 +30,15 @@ class Entry(Struct, frozen=True, gc=False):
     value: str
     "An address; anything else is a name to follow (ExternalName, slices of type FQDN)."
     port: int
-    labels: tuple[str, ...]
-    "Where SRV points: labels left of the zone."
+    base: tuple[str, ...]
+    "Labels of the service, left of the zone."
+    endpoint: NamedAddress | None = None
+    "For entries of one endpoint, which put its name in front."
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Where SRV points: labels left of the zone."""
+        return (self.endpoint.name, *self.base) if self.endpoint else self.base
 
 
 Entries = Sequence[Entry] | None
@@ -74,13 +81,13 @@ def _cluster_ip(name: ServiceName, service: Service) -> Entries:
 
 def _endpoints(name: ServiceName, addresses: Iterable[NamedAddress]) -> Entries:
     found = []
+    base = (name.service, name.namespace, "svc")
     for address in addresses:
         if name.endpoint and name.endpoint != address.name:
             continue
-        labels = (address.name, name.service, name.namespace, "svc")
         for port in address.ports:
             if _matches(name, port):
-                found.append(Entry(address.address, _number(port), labels))
+                found.append(Entry(address.address, _number(port), base, address))
     # Without a ready endpoint the name does not exist (rule D4).
     return found or None
 
@@ -125,10 +132,10 @@ def _imported_endpoints(name: ServiceName, addresses: Iterable[NamedAddress]) ->
     for address in addresses:
         if name.endpoint and (name.endpoint, name.cluster) != (address.name, address.cluster):
             continue
-        labels = (address.name, address.cluster, name.service, name.namespace, "svc")
+        base = (address.cluster, name.service, name.namespace, "svc")
         for port in address.ports:
             if _matches(name, port):
-                found.append(Entry(address.address, _number(port), labels))
+                found.append(Entry(address.address, _number(port), base, address))
     return found or None
 
 

@@ -64,6 +64,9 @@ Finding: TypeAlias = Found | NoData | NoName | Chase
 
 _NOT_STORED: Final = None
 
+_SOA_LIMIT = 256
+"""Spellings of zones whose SOA is kept between changes: 0x20 clients make many."""
+
 
 class ClusterZones:
     """The zones of one ``kubernetes`` directive."""
@@ -72,6 +75,8 @@ class ClusterZones:
         self.options = options
         self.index = index
         self._by_length = sorted(options.zones, key=lambda zone: -len(labels(zone)))
+        self._soa: dict[bytes, Record] = {}
+        self._soa_changes = -1
 
     def match(self, name: bytes) -> bytes | None:
         """Give the longest zone that a lower-case name belongs to (rule A6)."""
@@ -87,7 +92,14 @@ class ClusterZones:
 
     def soa(self, zone: bytes) -> Record:
         """SOA of a zone given in the client's case."""
-        return soa(zone, ttl=self.options.ttl, serial=self.serial(zone.lower()))
+        if self.index.changes != self._soa_changes or len(self._soa) > _SOA_LIMIT:
+            self._soa.clear()
+            self._soa_changes = self.index.changes
+        found = self._soa.get(zone)
+        if found is None:
+            found = soa(zone, ttl=self.options.ttl, serial=self.serial(zone.lower()))
+            self._soa[zone] = found
+        return found
 
     def lookup(self, qname: bytes, zone: bytes, qtype: int) -> Finding:
         """Answer one question.

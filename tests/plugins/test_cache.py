@@ -234,9 +234,11 @@ def test_an_answer_may_stay_in_the_table_until_its_ttl_ticks() -> None:
     assert outcome.store is not None
     assert outcome.store.until == 1003.0
     assert outcome.store.owners == ()
-    (counter,) = outcome.store.cells
+    counter, requests = outcome.store.cells
     counter.value += 5
+    requests.value += 5
     assert bench.value("hits_total") == 6
+    assert bench.value("requests_total") == 7
 
 
 def test_the_least_recently_used_answer_makes_room() -> None:
