@@ -1,0 +1,76 @@
+from random import Random
+
+from svcdns.metrics import Registry
+from svcdns.proxy.served import Served
+from svcdns.proxy.traffic import publish
+from tests.support.plans import service_plan
+
+WEB = ("ns-1", "web", "", "TCP")
+
+
+def values(registry: Registry, name: str) -> dict[tuple[str, ...], float]:
+    return {labels: cell.value for labels, cell in registry.families[name].cells.items()}
+
+
+def test_numbers_of_services_and_endpoints() -> None:
+    served = Served(
+        service_plan("10.96.0.1:80", "10.0.0.1:80", "10.0.0.2:80"), 0.0, Random(1).random
+    )
+    first, second = served.balancer.endpoints.values()
+    first.connections, first.sent, first.received, first.active = 3, 10, 20, 1
+    second.connections, second.failures = 2, 4
+    served.retries = 4
+    served.connect_seconds.observe(0.002, times=5)
+    registry = Registry()
+    publish(registry, [served], now=0.0)
+    assert values(registry, "svcdns_proxy_connections_total") == {WEB: 5}
+    assert values(registry, "svcdns_proxy_sent_bytes_total") == {WEB: 10}
+    assert values(registry, "svcdns_proxy_received_bytes_total") == {WEB: 20}
+    assert values(registry, "svcdns_proxy_retries_total") == {WEB: 4}
+    assert values(registry, "svcdns_proxy_active_connections") == {WEB: 1}
+    assert values(registry, "svcdns_proxy_endpoint_failures_total") == {
+        (*WEB, "10.0.0.1:80"): 0,
+        (*WEB, "10.0.0.2:80"): 4,
+    }
+    assert registry.families["svcdns_proxy_connect_seconds"].histograms[WEB].sum == 0.01
+
+
+def test_scraping_twice_counts_once() -> None:
+    served = Served(service_plan("10.96.0.1:80", "10.0.0.1:80"), 0.0, Random(1).random)
+    next(iter(served.balancer.endpoints.values())).connections = 7
+    registry = Registry()
+    for _ in range(2):
+        publish(registry, [served], now=0.0)
+    assert values(registry, "svcdns_proxy_connections_total") == {WEB: 7}
+
+
+def test_both_families_of_a_service_port_add_up() -> None:
+    four = Served(service_plan("10.96.0.1:80", "10.0.0.1:80"), 0.0, Random(1).random)
+    six = Served(service_plan("fd00::1:80", "fd01::1:80"), 0.0, Random(1).random)
+    for served, count in ((four, 2), (six, 3)):
+        next(iter(served.balancer.endpoints.values())).connections = count
+    registry = Registry()
+    publish(registry, [four, six], now=0.0)
+    assert values(registry, "svcdns_proxy_connections_total") == {WEB: 5}
+    assert (*WEB, "[fd01::1]:80") in values(registry, "svcdns_proxy_endpoint_connections_total")
+
+
+def test_series_of_a_removed_endpoint_disappear_and_totals_do_not_fall() -> None:
+    served = Served(service_plan("10.96.0.1:80", "10.0.0.1:80"), 0.0, Random(1).random)
+    next(iter(served.balancer.endpoints.values())).connections = 7
+    registry = Registry()
+    publish(registry, [served], now=0.0)
+    served.update(service_plan("10.96.0.1:80", "10.0.0.2:80"), 1.0)
+    publish(registry, [served], now=1.0)
+    assert values(registry, "svcdns_proxy_connections_total") == {WEB: 7}
+    assert list(values(registry, "svcdns_proxy_endpoint_connections_total")) == [
+        (*WEB, "10.0.0.2:80")
+    ]
+
+
+def test_a_service_that_is_gone_has_no_series() -> None:
+    served = Served(service_plan("10.96.0.1:80", "10.0.0.1:80"), 0.0, Random(1).random)
+    registry = Registry()
+    publish(registry, [served], now=0.0)
+    publish(registry, [], now=0.0)
+    assert values(registry, "svcdns_proxy_connections_total") == {}
