@@ -1,0 +1,151 @@
+"""An epoll instance inside the event loop's: one callback of the loop serves a batch of sockets.
+
+``loop.add_reader`` costs a handle, a context switch of ``contextvars`` and an ``epoll_ctl`` for
+every change of interest.  A relay has thousands of sockets and a few microseconds for each event,
+so its sockets are registered once, edge-triggered, here, and the loop watches this epoll's
+descriptor.
+
+Within a batch sockets are closed at its end (:meth:`Poller.close`): were the number of a closed one
+given out again before, an old event would reach a new connection.
+"""
+
+import asyncio
+import select
+from socket import socket
+from typing import Protocol
+
+EDGE = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLPRI | select.EPOLLET
+"""Everything, reported once when it becomes true: for sockets that are read until empty."""
+
+EDGE_IN = EDGE & ~select.EPOLLOUT
+"""The same without writability: saves the event that every fresh socket begins with."""
+
+LEVEL = select.EPOLLIN
+"""Readable, reported as long as it is true: for listeners."""
+
+BATCH = 256
+"""Events fetched at once."""
+
+ROUNDS = 4
+"""Batches served before the loop gets its turn (DNS may live in the same loop)."""
+
+
+class Ready(Protocol):
+    """Something that serves the events of its socket."""
+
+    def ready(self, events: int) -> None:
+        """Serve the *events* (bits of ``select.EPOLL*``) without blocking."""
+
+
+class Again(Protocol):
+    """Something that has used up its turn and wants another one."""
+
+    def again(self) -> None:
+        """Go on."""
+
+
+class Poller:
+    """Dispatches events of many sockets; starts and stops as one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._epoll = select.epoll()
+        self._ready: dict[int, Ready] = {}
+        self._again: list[Again] = []
+        self._closing: list[socket] = []
+        self._watching = False
+        self._serving = False
+        self._scheduled = False
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def start(self) -> None:
+        """Serve events from now on."""
+        if not self._watching:
+            self._watching = True
+            self._loop.add_reader(self._epoll.fileno(), self._serve)
+
+    def pause(self) -> None:
+        """Leave events where they are until :meth:`start`."""
+        if self._watching:
+            self._watching = False
+            self._loop.remove_reader(self._epoll.fileno())
+
+    def stop(self) -> None:
+        """Give up the epoll instance; the sockets are the owners' to close."""
+        self.pause()
+        self._ready.clear()
+        self._again.clear()
+        self._sweep()
+        self._epoll.close()
+
+    def add(self, descriptor: int, target: Ready, events: int = EDGE) -> None:
+        """Serve *descriptor* through *target*.
+
+        Raises:
+            OSError: The kernel is out of memory or watches.
+        """
+        self._epoll.register(descriptor, events)
+        self._ready[descriptor] = target
+
+    def retarget(self, descriptor: int, target: Ready) -> None:
+        """Serve *descriptor*, which is registered, through another *target*."""
+        self._ready[descriptor] = target
+
+    def modify(self, descriptor: int, events: int) -> None:
+        """Serve other *events* of *descriptor*; those that are true already are reported again."""
+        self._epoll.modify(descriptor, events)
+
+    def close(self, sock: socket) -> None:
+        """Stop serving *sock* now and close it, at the latest when this batch is through."""
+        self._ready.pop(sock.fileno(), None)
+        if self._serving:
+            self._closing.append(sock)
+        else:
+            sock.close()
+
+    def again(self, target: Again) -> None:
+        """Call *target* once more after everybody else had a turn."""
+        self._again.append(target)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        waiting, self._again = self._again, []
+        for target in waiting:
+            try:
+                target.again()
+            except Exception as error:  # noqa: BLE001 (a bug costs one connection, not all)
+                self._report(error, target)
+
+    def _sweep(self) -> None:
+        closing, self._closing = self._closing, []
+        for sock in closing:
+            sock.close()
+
+    def _serve(self) -> None:
+        poll, ready = self._epoll.poll, self._ready
+        for _ in range(ROUNDS):
+            batch = poll(0, BATCH)
+            self._serving = True
+            for descriptor, events in batch:
+                target = ready.get(descriptor)
+                if target is None:
+                    continue
+                try:
+                    target.ready(events)
+                except Exception as error:  # noqa: BLE001 (a bug costs one connection, not all)
+                    self._report(error, target)
+            self._serving = False
+            if self._closing:
+                self._sweep()
+            if len(batch) < BATCH:
+                return
+
+    def _report(self, error: Exception, target: object) -> None:
+        self._loop.call_exception_handler(
+            {"message": f"relaying: {target!r}: {error}", "exception": error}
+        )

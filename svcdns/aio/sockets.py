@@ -1,0 +1,78 @@
+"""Opening the sockets that clients reach, and keeping some clients out in the kernel."""
+
+import ctypes
+import resource
+import socket
+from struct import pack
+
+from svcdns.aio.tcpconnection import tune
+from svcdns.proxy.listeners import Need
+from svcdns.proxy.sourcefilter import INSTRUCTION_OCTETS, program
+
+BACKLOG = 4096
+"""Length of the accept queue (``net.core.somaxconn`` as Linux ships it)."""
+
+UDP_BUFFER_OCTETS = 4 << 20
+"""Receive buffer asked for; the kernel gives at most ``net.core.rmem_max``."""
+
+_SO_ATTACH_FILTER = 26
+_SO_DETACH_FILTER = 27
+
+
+def listen(need: Need, address: str, port: int) -> socket.socket:
+    """Open the socket of *need* at *address* and *port*.
+
+    Raises:
+        OSError: The address or port cannot be had, or the kernel takes no filter.
+        ValueError: The need has more source ranges than a filter holds.
+    """
+    family = socket.AF_INET if need.listener.family == 4 else socket.AF_INET6
+    stream = need.listener.protocol == "TCP"
+    kind = socket.SOCK_STREAM if stream else socket.SOCK_DGRAM
+    sock = socket.socket(family, kind | socket.SOCK_NONBLOCK)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if stream:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tune(sock)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER_OCTETS)
+        if need.sources is not None:
+            admit(sock, need)
+        sock.bind((address, port))
+        if stream:
+            sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def admit(sock: socket.socket, need: Need) -> None:
+    """Let only the sources of *need* reach *sock*; others meet silence (rules R44 and R50).
+
+    Raises:
+        OSError: The kernel takes no filter.
+        ValueError: There are too many sources for one.
+    """
+    if need.sources is None:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+        return
+    code = program(need.sources, need.listener.family)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    # struct sock_fprog: the number of instructions, and where they are
+    argument = pack("@HP", len(code) // INSTRUCTION_OCTETS, ctypes.addressof(buffer))
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, argument)
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open descriptors to the hard one, as Go programs do; give it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            return hard
+        except (OSError, ValueError):
+            return soft  # a container may forbid it: fewer connections, not fewer features
+    return soft

@@ -1,0 +1,265 @@
+"""Moving octets from one TCP socket to another: half of a relayed connection.
+
+A leg reads from its own socket and writes to its peer's.  Sockets are edge-triggered
+(:mod:`svcdns.aio.poller`), so a leg reads until nothing is left or the peer takes no more; in the
+latter case it stops reading, which is the back-pressure.  Small payloads are copied: one ``recv``,
+one ``send``.  When a read fills the whole chunk more is coming, and it goes on by ``splice``
+through a pipe, without the octets ever being in this process.
+
+The ends of a stream are passed on as they are: FIN as FIN, per direction (rule R132), RST as RST.
+Urgent data is kept in its place in the stream (RFC 6093 §4), which is what SO_OOBINLINE does.
+"""
+
+import os
+import select
+import socket
+from typing import Protocol
+
+from svcdns.aio.pipes import PIPE_OCTETS, Pipe, PipePool
+from svcdns.aio.poller import EDGE, Poller
+
+CHUNK_OCTETS = 65_536
+"""Read at once when copying; a read that fills it begins splicing."""
+
+BURST = 16
+"""Reads in one turn; then others get theirs."""
+
+SPLICE_WORTH_OCTETS = 16_384
+"""A burst that moved less ends splicing: two system calls more than a copy, for nothing."""
+
+_FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
+
+_MORE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR | select.EPOLLPRI
+"""Events after which a short read does not mean that the socket is empty."""
+
+
+class Owner(Protocol):
+    """The connection that two legs make."""
+
+    poller: Poller
+    pipes: PipePool
+    closed: bool
+
+    def close(self, reason: str, *, reset: bool = False) -> None:
+        """End the connection, with RST in both directions if *reset*."""
+
+
+class Leg:
+    """One socket of a connection, and the way from it to the other one."""
+
+    __slots__ = (
+        "_blocked",
+        "_broken",
+        "_bulk",
+        "_outbound",
+        "_owner",
+        "_pending",
+        "_pipe",
+        "_piped",
+        "_stopped",
+        "descriptor",
+        "ended",
+        "folded",
+        "octets",
+        "peer",
+        "sock",
+        "watches_out",
+    )
+
+    peer: "Leg"
+
+    def __init__(self, owner: Owner, sock: socket.socket, *, outbound: bool) -> None:
+        self._owner = owner
+        self.sock = sock
+        self.descriptor = sock.fileno()
+        self.octets = 0
+        "Read from this socket so far."
+        self.folded = 0
+        "Of these, already added to the endpoint's count."
+        self.ended = False
+        "Whether FIN was read and passed on."
+        self.watches_out = outbound
+        self._outbound = outbound
+        self._blocked = False
+        self._broken = False
+        self._stopped = False
+        self._bulk = False
+        self._pending: bytes | memoryview = b""
+        self._pipe: Pipe | None = None
+        self._piped = 0
+
+    def ready(self, events: int) -> None:
+        """Serve events of this leg's socket."""
+        peer = self.peer
+        if peer._blocked and events & select.EPOLLOUT:
+            peer._resume()
+        if self._owner.closed or not events & ~select.EPOLLOUT:
+            return
+        if self.ended or self._blocked:
+            # A client that gave up waits for nothing; a server's last words may be the point.
+            if events & select.EPOLLERR and (self.ended or self._stopped or not self._outbound):
+                self._close_reset()
+            return
+        self.pump(drain=bool(events & _MORE))
+
+    def again(self) -> None:
+        """Go on after others had their turn."""
+        if not (self._owner.closed or self._blocked or self.ended):
+            self.pump(drain=True)
+
+    def pump(self, *, drain: bool) -> None:
+        """Move what is there; a short read ends it unless *drain* asks to see the end."""
+        if self._bulk:
+            self._splice()
+            return
+        receive, send = self.sock.recv, self.peer.sock.send
+        for _ in range(BURST):
+            try:
+                data = receive(CHUNK_OCTETS)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._reset(error)
+                return
+            size = len(data)
+            if not size:
+                self._end()
+                return
+            self.octets += size
+            try:
+                sent = send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self._peer_broke()
+                return
+            if sent < size:
+                self._pending = memoryview(data)[sent:]
+                self._block()
+                return
+            if size == CHUNK_OCTETS:
+                self._bulk = True
+                self._splice()
+                return
+            if not drain:
+                return
+        self._owner.poller.again(self)
+
+    def _splice(self) -> None:
+        pipe = self._owner.pipes.take()
+        if pipe is None:
+            self._bulk = False
+            self._owner.poller.again(self)
+            return
+        source, total = self.descriptor, 0
+        for _ in range(BURST):
+            try:
+                moved = os.splice(source, pipe.write, PIPE_OCTETS, flags=_FLAGS)
+            except BlockingIOError:
+                self._bulk = total >= SPLICE_WORTH_OCTETS
+                self._owner.pipes.give(pipe)
+                return
+            except OSError as error:
+                self._owner.pipes.give(pipe)
+                self._reset(error)
+                return
+            if not moved:
+                self._owner.pipes.give(pipe)
+                self._end()
+                return
+            total += moved
+            self.octets += moved
+            self._pipe, self._piped = pipe, moved
+            if not self._empty_pipe():
+                return
+        self._owner.pipes.give(pipe)
+        self._owner.poller.again(self)
+
+    def _empty_pipe(self) -> bool:
+        """Write the pipe's octets to the peer; False when it does not take them all now."""
+        pipe, left = self._pipe, self._piped
+        assert pipe is not None
+        target = self.peer.descriptor
+        while left:
+            try:
+                left -= os.splice(pipe.read, target, left, flags=_FLAGS)
+            except BlockingIOError:
+                self._piped = left
+                self._block()
+                return False
+            except OSError:
+                self._piped = left
+                self._peer_broke()
+                return False
+        self._pipe, self._piped = None, 0
+        return True
+
+    def _block(self) -> None:
+        """Stop reading until the peer can be written to."""
+        self._blocked = True
+        peer = self.peer
+        if not peer.watches_out:
+            peer.watches_out = True
+            self._owner.poller.modify(peer.descriptor, EDGE)
+
+    def _resume(self) -> None:
+        """Go on now that the peer takes octets again."""
+        if self._stopped:
+            return
+        if self._pipe is not None:
+            pipe = self._pipe
+            if not self._empty_pipe():
+                return
+            self._owner.pipes.give(pipe)
+        elif self._pending:
+            try:
+                sent = self.peer.sock.send(self._pending)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._peer_broke()
+                return
+            self._pending = self._pending[sent:]
+            if self._pending:
+                return
+        self._blocked = False
+        self.pump(drain=True)
+
+    def _end(self) -> None:
+        """Pass on the end of this stream; the other direction goes on."""
+        if self._broken:
+            self._close_reset()
+            return
+        self.ended = True
+        if self.peer.ended:
+            self._owner.close("done")
+            return
+        try:
+            self.peer.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it is gone already, and its own event says so
+
+    def _reset(self, error: OSError) -> None:
+        who = "endpoint" if self._outbound else "client"
+        self._owner.close(f"{who}: {error.strerror}", reset=True)
+
+    def _close_reset(self) -> None:
+        self._owner.close("reset by endpoint" if self._outbound else "reset by client", reset=True)
+
+    def _peer_broke(self) -> None:
+        """Nothing can be written to the peer any more, but what it said before may be unread."""
+        self._blocked = True
+        self._pending = b""
+        self.release()
+        peer = self.peer
+        self._stopped = peer._broken = True
+        if peer.ended:
+            peer._end()
+        elif not peer._blocked:
+            peer.pump(drain=True)
+
+    def release(self) -> None:
+        """Give up a pipe that still has octets in it."""
+        if self._pipe is not None:
+            self._owner.pipes.discard(self._pipe)
+            self._pipe, self._piped = None, 0

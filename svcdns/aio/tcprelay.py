@@ -1,0 +1,167 @@
+"""Relaying TCP: the sockets that accept, and the bounds of all connections together.
+
+Shortages are not errors of anybody: without descriptors, memory or source ports, accepting pauses
+(clients wait in the kernel's queues) and what was accepted waits for its turn; nothing spins.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from svcdns.aio.pipes import PipePool
+from svcdns.aio.poller import Poller
+from svcdns.aio.tcpconnection import SHORTAGES, TURN_AROUND_SECONDS, Closed, Connection
+from svcdns.proxy.listeners import Need
+from svcdns.proxy.served import Served
+
+SWEEP_SECONDS = 0.05
+"""Resolution of connect time-outs; nothing is swept while no connect is under way."""
+
+ACCEPTS = 64
+"""Connections accepted from one listener in one turn."""
+
+
+class TcpRelay:
+    """All relayed TCP connections of the process."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        warn: Callable[[str], None],
+        limit: int,
+        access: Callable[[Closed], None] | None = None,
+    ) -> None:
+        self.poller = Poller(loop)
+        self.accepting = Poller(loop)
+        self.pipes = PipePool()
+        self.clock = loop.time
+        self.access = access
+        self.limit = limit
+        "Connections at most; two descriptors each."
+        self.connections: set[Connection] = set()
+        self.shortages = 0
+        self.idle = asyncio.Event()
+        "Set while there are no connections."
+        self.idle.set()
+        self._loop = loop
+        self._warn = warn
+        self._opening: set[Connection] = set()
+        self._waiting: list[Connection] = []
+        self._sweeping = False
+        self._paused = False
+        self._stopped = False
+
+    def start(self) -> None:
+        """Serve connections from now on."""
+        self.poller.start()
+        self.accepting.start()
+
+    def stop(self) -> None:
+        """Reset what is left: nobody may take half an answer for a whole one."""
+        self._stopped = True
+        for connection in list(self.connections):
+            connection.close("stopped", reset=True)
+        self.poller.stop()
+        self.accepting.stop()
+        self.pipes.close()
+
+    def opened(self, connection: "Connection") -> None:
+        """Count a connection in."""
+        self.connections.add(connection)
+        self.idle.clear()
+
+    def over(self, connection: "Connection") -> None:
+        """Count a connection out."""
+        self.connections.discard(connection)
+        self._opening.discard(connection)
+        if not self.connections:
+            self.idle.set()
+        if self._paused and len(self.connections) < self.limit:
+            self._resume()
+
+    def shortage(self, what: str) -> None:
+        """Stop accepting until a connection ends, or for a moment."""
+        self.shortages += 1
+        if self._paused or self._stopped:
+            return
+        self._paused = True
+        self.accepting.pause()
+        self._warn(f"new connections wait: {what}")
+        self._loop.call_later(TURN_AROUND_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        if self._paused and not self._stopped:
+            self._paused = False
+            self.accepting.start()
+
+    def connecting(self, connection: "Connection") -> None:
+        """Watch over the deadlines of *connection*, which is connecting."""
+        self._opening.add(connection)
+        self._sweep_later()
+
+    def connected(self, connection: "Connection") -> None:
+        """Stop watching over *connection*."""
+        self._opening.discard(connection)
+
+    def wait(self, connection: "Connection") -> None:
+        """Let *connection* try again after a moment."""
+        self._opening.discard(connection)
+        self._waiting.append(connection)
+        self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        if not self._sweeping and not self._stopped:
+            self._sweeping = True
+            self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeping = False
+        now = self.clock()
+        for connection in [c for c in self._opening if c.attempt_ends <= now]:
+            connection.timed_out()
+        waiting, self._waiting = self._waiting, []
+        for connection in waiting:
+            if connection.closed:
+                continue
+            if connection.resume_at <= now:
+                connection.dial()
+            else:
+                self._waiting.append(connection)
+        if self._opening or self._waiting:
+            self._sweep_later()
+
+
+class TcpListener:
+    """Accepts for one frontend."""
+
+    def __init__(self, relay: TcpRelay, sock: socket.socket, need: Need, served: Served) -> None:
+        self.sock = sock
+        self.need = need
+        self.served = served
+        self._relay = relay
+
+    def ready(self, events: int) -> None:
+        """Accept what is waiting, within bounds."""
+        self.accept(ACCEPTS)
+
+    def accept(self, limit: int) -> None:
+        """Accept up to *limit* connections that are waiting."""
+        relay, accept = self._relay, self.sock.accept
+        for _ in range(limit):
+            if len(relay.connections) >= relay.limit:
+                relay.shortage(f"{relay.limit} connections are open, the limit")
+                return
+            try:
+                client, address = accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in SHORTAGES:
+                    relay.shortage(str(error.strerror))
+                    return
+                continue  # accept(2): errors of a connection that is already over
+            client.setblocking(False)
+            connection = Connection(relay, self.need, self.served, client, address)
+            relay.opened(connection)
+            connection.dial()

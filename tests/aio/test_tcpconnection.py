@@ -1,0 +1,164 @@
+"""Finding an endpoint that answers, before the client notices that others do not."""
+
+import asyncio
+import errno
+import logging
+import socket
+
+import pytest
+
+from svcdns.aio import tcpconnection
+from svcdns.aio.tcpconnection import Connection
+from tests.support.endpoints import address, dial, endpoints, receive, receive_all, until
+from tests.support.plans import forwarding_plan, service_plan
+from tests.support.relays import FRONT, FRONT_ADDRESS, proxying
+
+DEAD = [f"{address(3000 + n)}:9000" for n in range(9)]
+
+
+async def ask(data: bytes = b"ping") -> bytes:
+    with await dial(*FRONT_ADDRESS) as client:
+        client.send(data)
+        return await receive(client)
+
+
+async def test_nine_dead_endpoints_of_ten_are_not_noticed() -> None:
+    async with (
+        endpoints(1) as (server,),
+        proxying(service_plan(FRONT, server.name, *DEAD)) as proxy,
+    ):
+        for _ in range(100):
+            assert await ask() == b"ping"
+        (served,) = proxy.services.values()
+        assert served.retries > 0
+        assert served.ejections > 0
+        assert served.failures == 0
+        assert server.taken == 100
+
+
+async def test_an_endpoint_that_does_not_answer_is_given_up_for_another() -> None:
+    """A full accept queue: SYNs are dropped, connects take for ever."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as silent:
+        silent.bind((address(3100), 9000))
+        silent.listen(0)
+        fillers = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(3)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex((address(3100), 9000))
+        async with endpoints(1) as (server,):
+            plan = service_plan(FRONT, server.name, f"{address(3100)}:9000", balance="round-robin")
+            async with proxying(plan) as proxy:
+                assert await asyncio.gather(*(ask() for _ in range(10))) == [b"ping"] * 10
+                (served,) = proxy.services.values()
+                assert served.failures == 0
+                assert served.retries == 5
+        for filler in fillers:
+            filler.close()
+
+
+async def test_when_no_endpoint_lives_the_client_is_reset() -> None:
+    async with proxying(service_plan(FRONT, *DEAD[:3])) as proxy:
+        with await dial(*FRONT_ADDRESS) as client, pytest.raises(ConnectionResetError):
+            await receive(client)
+        (served,) = proxy.services.values()
+        assert served.failures == 1
+        assert served.retries == 5  # three endpoints, two rounds
+
+
+async def test_an_endpoint_that_is_born_while_others_are_tried_is_found() -> None:
+    async with proxying(service_plan(FRONT, *DEAD[:2])) as proxy:
+        with await dial(*FRONT_ADDRESS) as client:
+            client.send(b"ping")
+            await until(lambda: bool(proxy._tcp and proxy._tcp._waiting))
+            async with endpoints(1) as (server,):
+                proxy.apply(forwarding_plan(service_plan(FRONT, server.name)))
+                assert await receive(client) == b"ping"
+
+
+async def test_affinity_moves_to_the_endpoint_that_answered_r131() -> None:
+    async with endpoints(3) as servers:
+        plan = service_plan(FRONT, *(s.name for s in servers), affinity=100)
+        async with proxying(plan):
+            for _ in range(5):
+                await ask()
+            (first,) = (s for s in servers if s.taken)
+            assert first.taken == 5
+            first.refuse()
+            for _ in range(5):
+                await ask()
+            assert sorted(s.taken for s in servers) == [0, 5, 5]
+
+
+async def test_local_shortage_is_not_the_endpoints_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """EADDRNOTAVAIL: all source ports towards the endpoint are in use for a moment."""
+    failures = 3
+    connect = Connection._connect
+
+    def exhausted(self: Connection, upstream: socket.socket, endpoint: object) -> int:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            return errno.EADDRNOTAVAIL
+        return connect(self, upstream, endpoint)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Connection, "_connect", exhausted)
+    async with endpoints(1) as (server,), proxying(service_plan(FRONT, server.name)) as proxy:
+        assert await ask() == b"ping"
+        (served,) = proxy.services.values()
+        (endpoint,) = served.endpoints()
+        assert endpoint.failures == 0
+        assert served.failures == 0
+
+
+async def test_shortage_without_end_ends_with_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tcpconnection, "CONNECT_DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr(Connection, "_connect", lambda *a: errno.EADDRNOTAVAIL)
+    async with endpoints(1) as (server,), proxying(service_plan(FRONT, server.name)):
+        with await dial(*FRONT_ADDRESS) as client, pytest.raises(ConnectionResetError):
+            await receive(client)
+
+
+@pytest.mark.parametrize(
+    ("version", "size"), [("v1", None), ("v2", 28)], ids=["v1 text", "v2 binary"]
+)
+async def test_an_endpoint_that_asks_learns_who_the_client_is(
+    version: str, size: int | None
+) -> None:
+    plan_of = lambda name: service_plan(FRONT, name, proxy_protocol=version)  # noqa: E731
+    async with endpoints(1) as (server,), proxying(plan_of(server.name)):
+        with await dial(*FRONT_ADDRESS) as client:
+            host, port = client.getsockname()
+            client.send(b"GET /")
+            client.shutdown(socket.SHUT_WR)
+            got = await receive_all(client)
+            if version == "v1":
+                line = f"PROXY TCP4 {host} {FRONT_ADDRESS[0]} {port} {FRONT_ADDRESS[1]}\r\n"
+                assert got == line.encode() + b"GET /"
+            else:
+                assert got[:12] == b"\r\n\r\n\x00\r\nQUIT\n"
+                assert socket.inet_ntoa(got[16:20]) == host
+                assert int.from_bytes(got[24:26], "big") == port
+                assert got[size:] == b"GET /"
+
+
+async def test_the_access_log_has_one_line_a_connection(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "svcdns.proxy")
+    async with (
+        endpoints(1) as (server,),
+        proxying(service_plan(FRONT, server.name), access_log=True) as proxy,
+    ):
+        await ask(b"12345")
+        await until(lambda: not proxy._tcp.connections)  # type: ignore[union-attr]
+    (line,) = (r.getMessage() for r in caplog.records if "attempts=" in r.getMessage())
+    assert line.startswith("ns-1/web/TCP 127.0.0.1:")
+    assert f"-> {FRONT} -> {server.name} up=5 down=5 " in line
+    assert line.endswith("attempts=1 done")
+
+
+async def test_a_client_that_leaves_while_endpoints_are_tried_costs_nothing_more() -> None:
+    async with proxying(service_plan(FRONT, *DEAD[:3])) as proxy:
+        (await dial(*FRONT_ADDRESS)).close()
+        (served,) = proxy.services.values()
+        await until(lambda: served.failures == 1)
+        assert not proxy._tcp.connections  # type: ignore[union-attr]
+        assert all(e.active == 0 for e in served.endpoints())

@@ -1,0 +1,133 @@
+"""Bounds of all connections together: storms, shortages, draining."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from svcdns.aio.tcprelay import TcpRelay
+from svcdns.aio.userspace import UserspaceProxy
+from tests.support.endpoints import dial, endpoints, receive, until
+from tests.support.plans import service_plan
+from tests.support.relays import FRONT, FRONT_ADDRESS, proxying
+
+ROOT = Path(__file__).parents[2]
+
+
+def relay(proxy: UserspaceProxy) -> TcpRelay:
+    assert proxy._tcp is not None
+    return proxy._tcp
+
+
+async def ask() -> bytes:
+    with await dial(*FRONT_ADDRESS) as client:
+        client.send(b"ping")
+        return await receive(client)
+
+
+async def test_a_storm_of_connections_is_served_to_the_last() -> None:
+    async with endpoints(3) as servers, proxying(service_plan(FRONT, *(s.name for s in servers))):
+        assert await asyncio.gather(*(ask() for _ in range(1000))) == [b"ping"] * 1000
+        assert all(250 < s.taken < 420 for s in servers)
+
+
+async def test_beyond_the_limit_clients_wait_for_others_to_leave(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with endpoints(1) as (server,), proxying(service_plan(FRONT, server.name)) as proxy:
+        relay(proxy).limit = 2
+        first, second, third = [await dial(*FRONT_ADDRESS) for _ in range(3)]
+        for sock in (first, second, third):
+            sock.send(b"x")
+        assert await receive(first) == b"x"
+        assert await receive(second) == b"x"
+        await until(lambda: relay(proxy).shortages > 0)
+        assert len(relay(proxy).connections) == 2
+        first.close()
+        assert await receive(third) == b"x"
+        second.close()
+        third.close()
+    assert "new connections wait: 2 connections are open, the limit" in caplog.text
+
+
+SHORT = """
+import asyncio, json, resource, sys, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+import msgspec
+from svcdns.aio.userspace import UserspaceProxy
+from svcdns.metrics import Registry
+from svcdns.proxy.model import ForwardingPlan, ServicePlan
+
+async def main():
+    plan = msgspec.json.decode(sys.argv[1], type=ServicePlan)
+    proxy = UserspaceProxy(registry=Registry())
+    await proxy.start()
+    proxy._tcp.limit = 10_000  # the kernel's limit is what is tried here
+    proxy.apply(ForwardingPlan({(plan.id, plan.family): plan}, {}))
+    print("ready", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    print(json.dumps({"shortages": proxy._tcp.shortages, "cpu": time.process_time(),
+                      "failures": sum(s.failures for s in proxy.services.values())}), flush=True)
+    await proxy.stop(0)
+
+asyncio.run(main())
+"""
+
+
+async def test_without_descriptors_nobody_dies_nothing_spins_and_everybody_is_served() -> None:
+    """EMFILE: 60 descriptors for 100 clients who each stay until all others have been served."""
+    async with endpoints(1) as (server,):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", SHORT, msgspec.json.encode(service_plan(FRONT, server.name)),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert await process.stdout.readline() == b"ready\n"
+        clients = [await dial(*FRONT_ADDRESS) for _ in range(100)]
+        served = 0
+        for sock in clients:
+            sock.send(b"x")
+        await until(lambda: server.taken >= 10)
+        for sock in clients:
+            assert await receive(sock) == b"x"
+            sock.close()
+            served += 1
+        process.stdin.close()
+        report = json.loads(await process.stdout.read())
+        assert await process.wait() == 0
+        assert served == 100
+        assert report["failures"] == 0
+        assert report["shortages"] > 0
+        assert report["shortages"] < 2000
+
+
+async def test_stopping_lets_connections_end_within_the_grace() -> None:
+    async with endpoints(1) as (server,), proxying(service_plan(FRONT, server.name)) as proxy:
+        with await dial(*FRONT_ADDRESS) as client:
+            client.send(b"1")
+            assert await receive(client) == b"1"
+            stopping = asyncio.create_task(proxy.stop(10))
+            await asyncio.sleep(0)
+            with pytest.raises(ConnectionRefusedError):
+                await dial(*FRONT_ADDRESS)
+            client.send(b"2")
+            assert await receive(client) == b"2"
+            client.close()
+            await stopping
+
+
+async def test_after_the_grace_what_is_left_is_reset() -> None:
+    async with endpoints(1) as (server,):
+        async with proxying(service_plan(FRONT, server.name)):
+            client = await dial(*FRONT_ADDRESS)
+            client.send(b"1")
+            assert await receive(client) == b"1"
+        with client, pytest.raises(ConnectionResetError):
+            await receive(client)

@@ -1,0 +1,219 @@
+"""Datagrams through a relay: flows, exchanges, sizes, and endpoints that are not there."""
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from svcdns.aio.udprelay import EXCHANGE_SECONDS, FLOW_SECONDS, UdpRelay
+from svcdns.aio.userspace import UserspaceProxy
+from svcdns.proxy.model import ServicePlan
+from tests.support.endpoints import address, datagram_endpoints, receive, until
+from tests.support.plans import forwarding_plan, service_plan
+from tests.support.relays import FRONT, FRONT_ADDRESS, proxying
+
+PLACES = [f"{address(2000 + n)}:9000" for n in range(3)]
+
+
+def udp_plan(*names: str, **more: object) -> ServicePlan:
+    return service_plan(FRONT, *names, protocol="UDP", **more)  # type: ignore[arg-type]
+
+
+@contextmanager
+def client() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+        sock.connect(FRONT_ADDRESS)
+        yield sock
+
+
+def relay(proxy: UserspaceProxy) -> UdpRelay:
+    assert proxy._udp is not None
+    return proxy._udp
+
+
+@pytest.mark.parametrize("size", [0, 1, 512, 1472, 4096, 4097, 65_507])
+async def test_datagrams_of_every_size_come_back_whole_r133(size: int) -> None:
+    async with datagram_endpoints(1), proxying(udp_plan(PLACES[0])):
+        with client() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            data = bytes(n & 255 for n in range(size))
+            sock.send(data)
+            assert await receive(sock, 65_535) == data
+
+
+async def test_a_flow_stays_with_its_endpoint() -> None:
+    async with datagram_endpoints(3) as servers, proxying(udp_plan(*PLACES)):
+        with client() as sock:
+            for n in range(30):
+                sock.send(b"%d" % n)
+                assert await receive(sock) == b"%d" % n
+        assert sorted(len(s.taken) for s in servers) == [0, 0, 30]
+        assert len({addr for s in servers for _, addr in s.taken}) == 1
+
+
+async def test_exchanges_spread_over_the_endpoints() -> None:
+    async with datagram_endpoints(3) as servers, proxying(udp_plan(*PLACES)):
+        for _ in range(60):
+            with client() as sock:
+                sock.send(b"question")
+                assert await receive(sock) == b"question"
+        assert all(len(s.taken) > 5 for s in servers)
+
+
+async def test_one_question_many_answers_arrive_in_order() -> None:
+    parts = [b"%03d" % n for n in range(200)]
+    async with datagram_endpoints(1, lambda data: parts), proxying(udp_plan(PLACES[0])):
+        with client() as sock:
+            sock.send(b"all of it")
+            assert [await receive(sock) for _ in parts] == parts
+
+
+async def test_clients_do_not_get_each_others_answers() -> None:
+    async def one(number: int) -> bool:
+        with client() as sock:
+            for n in range(10):
+                sock.send(b"%d/%d" % (number, n))
+                if await receive(sock) != b"%d/%d" % (number, n):
+                    return False
+            return True
+
+    async with datagram_endpoints(3), proxying(udp_plan(*PLACES)):
+        assert all(await asyncio.gather(*(one(n) for n in range(50))))
+
+
+async def test_a_datagram_to_a_dead_endpoint_reaches_another_one() -> None:
+    """The kernel says port unreachable; the datagram is sent again, elsewhere."""
+    async with datagram_endpoints(1), proxying(udp_plan(*PLACES)) as proxy:
+        for _ in range(40):
+            with client() as sock:
+                sock.send(b"question")
+                assert await receive(sock) == b"question"
+        (served,) = proxy.services.values()
+        assert served.retries > 0
+        assert served.ejections > 0
+
+
+async def test_a_flow_whose_endpoint_dies_goes_on_with_another_one() -> None:
+    async with datagram_endpoints(2) as servers, proxying(udp_plan(*PLACES[:2])):
+        with client() as sock:
+            sock.send(b"1")
+            await receive(sock)
+            next(s for s in servers if s.taken).close()
+            got = b""
+            for _ in range(20):
+                sock.send(b"again")
+                try:
+                    async with asyncio.timeout(0.5):
+                        got = await asyncio.get_running_loop().sock_recv(sock, 100)
+                    break
+                except TimeoutError:
+                    continue  # the datagram that found out was lost, which UDP allows
+            assert got == b"again"
+
+
+class TestEndpointsThatLeave:
+    async def flow(self, sock: socket.socket, proxy: UserspaceProxy) -> str:
+        sock.send(b"x")
+        await receive(sock)
+        (session,) = relay(proxy).sessions
+        return "{}:{}".format(*session.endpoint.sockaddr)
+
+    async def test_the_flow_of_a_removed_endpoint_gets_another_one_r90(self) -> None:
+        async with datagram_endpoints(2), proxying(udp_plan(*PLACES[:2])) as proxy:
+            with client() as sock:
+                first = await self.flow(sock, proxy)
+                (other,) = {*PLACES[:2]} - {first}
+                proxy.apply(forwarding_plan(udp_plan(other)))
+                assert await self.flow(sock, proxy) == other
+
+    async def test_a_serving_endpoint_keeps_its_flow_r92(self) -> None:
+        async with datagram_endpoints(2), proxying(udp_plan(*PLACES[:2])) as proxy:
+            with client() as sock:
+                first = await self.flow(sock, proxy)
+                (other,) = {*PLACES[:2]} - {first}
+                proxy.apply(forwarding_plan(udp_plan(other, serving=(first, other))))
+                assert await self.flow(sock, proxy) == first
+
+    async def test_a_serving_endpoint_that_stops_serving_later_loses_its_flow_r90(self) -> None:
+        async with datagram_endpoints(2), proxying(udp_plan(*PLACES[:2])) as proxy:
+            with client() as sock:
+                first = await self.flow(sock, proxy)
+                (other,) = {*PLACES[:2]} - {first}
+                proxy.apply(forwarding_plan(udp_plan(other, serving=(first, other))))
+                proxy.apply(forwarding_plan(udp_plan(other)))
+                assert await self.flow(sock, proxy) == other
+
+
+async def test_a_service_without_endpoints_refuses_as_the_kernel_does_r50() -> None:
+    async with proxying(udp_plan()):
+        with client() as sock:
+            sock.send(b"x")
+            with pytest.raises(ConnectionRefusedError):
+                await receive(sock)
+
+
+class TestSessions:
+    async def test_an_exchange_idles_shorter_than_a_flow(self) -> None:
+        async with datagram_endpoints(1), proxying(udp_plan(PLACES[0])) as proxy:
+            with client() as sock:
+                sock.send(b"1")
+                await receive(sock)
+                (session,) = relay(proxy).sessions
+                assert session.expires() - session.last == EXCHANGE_SECONDS
+                sock.send(b"2")
+                await receive(sock)
+                assert session.expires() - session.last == FLOW_SECONDS
+
+    async def test_idle_sessions_end_and_the_client_begins_another_one(self) -> None:
+        async with datagram_endpoints(1), proxying(udp_plan(PLACES[0])) as proxy:
+            with client() as sock:
+                sock.send(b"1")
+                await receive(sock)
+                (session,) = relay(proxy).sessions
+                session.last -= EXCHANGE_SECONDS + 1
+                relay(proxy)._sweep()
+                assert not relay(proxy).sessions
+                assert session.endpoint.active == 0
+                sock.send(b"2")
+                assert await receive(sock) == b"2"
+
+    async def test_beyond_the_limit_the_one_longest_idle_goes(self) -> None:
+        async with datagram_endpoints(1), proxying(udp_plan(PLACES[0])) as proxy:
+            relay(proxy).limit = 3
+            with client() as a, client() as b, client() as c, client() as d:
+                for sock in (a, b, c, a):
+                    sock.send(b"x")
+                    await receive(sock)
+                d.send(b"x")
+                await receive(d)
+                clients = Counter(s.client for s in relay(proxy).sessions)
+                assert clients == Counter(s.getsockname() for s in (a, c, d))
+                b.send(b"y")
+                assert await receive(b) == b"y"
+                assert len(relay(proxy).sessions) == 3
+
+
+async def test_octets_and_sessions_are_counted() -> None:
+    async with (
+        datagram_endpoints(1, lambda data: [data * 2]),
+        proxying(udp_plan(PLACES[0])) as proxy,
+    ):
+        with client() as sock:
+            for _ in range(3):
+                sock.send(b"12345")
+                await receive(sock)
+        (served,) = proxy.services.values()
+        (endpoint,) = served.endpoints()
+        assert (endpoint.connections, endpoint.active) == (1, 1)
+        assert (endpoint.sent, endpoint.received) == (15, 30)
+
+
+async def test_a_dead_endpoint_alone_is_silence_and_does_not_spin() -> None:
+    async with proxying(udp_plan(PLACES[0])) as proxy:
+        with client() as sock:
+            sock.send(b"x")
+            await until(lambda: relay(proxy).dropped == 1)
+            assert not relay(proxy).sessions
