@@ -70,6 +70,8 @@ class Inventory:
         self._manifests: dict[str, Manifest] = {}
         self._said: set[tuple[str, str, str]] = set()
         self._slices = SliceController(store)
+        self.settled = False
+        "Whether :meth:`settle` was called."
         store.wanted |= set(Kind)
 
     def put(self, manifest: Manifest) -> None:
@@ -93,6 +95,7 @@ class Inventory:
             notices = self._settle()
         finally:
             self._store.unsubscribe(deltas.append)
+        self.settled = True
         return Settled(tuple(deltas), self._news(notices))
 
     def _settle(self) -> list[Notice]:
