@@ -16,7 +16,7 @@ import logging
 import socket
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from aiohttp import web
 
@@ -76,6 +76,8 @@ class EchoEndpoints:
         self._refused: dict[Place, str] = {}
         self._touched: set[ObjectKey] = set()
         self._wake = asyncio.Event()
+        self.settled = asyncio.Event()
+        "Set while every change that is known of has been carried out."
 
     async def start(self) -> None:
         """Serve the Pods that are there; :meth:`run` follows changes."""
@@ -106,6 +108,7 @@ class EchoEndpoints:
     def _note(self, delta: Delta) -> None:
         if delta.kind is Kind.POD:
             self._touched.add(delta.key)
+            self.settled.clear()
             self._wake.set()
 
     async def _step(self) -> None:
@@ -125,6 +128,8 @@ class EchoEndpoints:
                     await self._start(key, place)
             if not self._open[key]:
                 del self._open[key]
+        if not self._touched:
+            self.settled.set()
 
     async def _start(self, key: ObjectKey, place: Place) -> None:
         kind, address, port, name = place
@@ -132,6 +137,8 @@ class EchoEndpoints:
             endpoint = _KINDS[kind](address, port, name)
         except (OSError, ValueError) as error:
             why = reason(error)
+            if isinstance(error, PermissionError):
+                why += " (low ports need root: give the container a port of 1024 or more)"
             if self._refused.get(place) != why:
                 self._refused[place] = why
                 log.error("echo endpoint of Pod %s: %s port %d: %s", name, address, port, why)
@@ -283,8 +290,8 @@ class _UdpProtocol(asyncio.DatagramProtocol):
         self._where = where
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # before 3.12 the loop's own transport does not say that it is a DatagramTransport
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._transport.sendto(datagram(data, self._name, self._address, self._where), addr)

@@ -27,15 +27,12 @@ _SPOKEN = {
     "cluster_ip": "address",
     "cluster_ips": "address",
     "ip_families": "address",
-    "external_name": "externalName",
-    "session_affinity": "sessionAffinity",
     "session_affinity_config": "sessionAffinity",
-    "publish_not_ready_addresses": "publishNotReadyAddresses",
     "pod_ip": "address",
     "pod_ips": "address",
     "conditions": "readiness",
 }
-"""Fields by the word that a person would use."""
+"""Fields by the word that a person would use; the others by the API's own."""
 
 
 _Place = tuple[str, str]
@@ -96,7 +93,12 @@ def _differences(old: KubeObject, new: KubeObject) -> list[str]:
     before, after = _fields(old), _fields(new)
     names = [name for name in after if before.get(name) != after[name]]
     names += [name for name in before if name not in after]
-    return list(dict.fromkeys(_SPOKEN.get(name, name) for name in names))
+    return list(dict.fromkeys(_SPOKEN.get(name) or _camel(name) for name in names))
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
 
 
 def _fields(found: KubeObject) -> dict[str, object]:

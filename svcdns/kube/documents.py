@@ -157,6 +157,9 @@ class _Reader:
         if isinstance(error, yaml.MarkedYAMLError):
             mark = error.problem_mark or error.context_mark
             reason = ", ".join(part for part in (error.context, error.problem) if part)
+            begun = error.context_mark
+            if mark and begun and begun.line != mark.line:
+                reason += f" (it begins in line {begun.line + 1})"
             return ManifestError(self.file, mark.line + 1 if mark else 1, f"not YAML: {reason}")
         if isinstance(error, yaml.reader.ReaderError):
             line = self.text.count("\n", 0, error.position) + 1

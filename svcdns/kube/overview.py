@@ -4,7 +4,7 @@ Printed by ``svcdns up``: every Service with its addresses and ports, every endp
 state, and dig, curl and nc commands for exactly these objects.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from msgspec import Struct
 
@@ -18,8 +18,31 @@ MAX_SERVICES = 50
 MAX_ENDPOINTS = 10
 """Endpoints of one Service in the table."""
 
+COMMAND_COLUMNS = 80
+"""Width of the column of commands; a longer one pushes its explanation to the right."""
+
 HTTP_PORTS = (80, 8000, 8080)
 """Ports that speak HTTP when nothing else is said."""
+
+
+UNPRIVILEGED = 1024
+"""The first port that everybody may bind, unless the machine says otherwise."""
+
+
+def stand_in(port: int, taken: Container[int], first: int = UNPRIVILEGED) -> int:
+    """Choose where a port is bound that takes privileges: 80 at 8080, 443 at 8443, 53 at 8053.
+
+    Args:
+        port: As the Service says.
+        taken: Other ports of the same address.
+        first: The lowest port that we may bind.
+
+    Returns:
+        *port* itself when it may be bound.
+    """
+    if port >= first:
+        return port
+    return next(one for one in range(port + 8000, 65536, 1000) if one not in taken)
 
 
 class Reach(Struct, frozen=True):
@@ -31,6 +54,8 @@ class Reach(Struct, frozen=True):
     "Without a final dot."
     proxy: bool = True
     "Whether cluster IPs are forwarded."
+    first_port: int = UNPRIVILEGED
+    "The lowest port that we may bind."
 
 
 def render(store: Store, reach: Reach) -> str:
@@ -40,12 +65,12 @@ def render(store: Store, reach: Reach) -> str:
         f"DNS      {reach.dns_address} port {reach.dns_port}, UDP and TCP; zone {reach.zone}",
         "",
     ]
-    lines += _table(store, services[:MAX_SERVICES])
+    lines += _table(store, services[:MAX_SERVICES], reach)
     if len(services) > MAX_SERVICES:
         lines.append(f"and {len(services) - MAX_SERVICES} more Services")
     tries = list(_tries(store, services, reach))
     if tries:
-        width = min(max(len(command) for command, _ in tries), 72)
+        width = max(len(command) for command, _ in tries if len(command) <= COMMAND_COLUMNS)
         lines += ["", "Try, in another terminal:"]
         lines += [f"  {command:{width}}  # {why}" for command, why in tries]
     return "\n".join(lines)
@@ -57,7 +82,13 @@ def fqdn(service: Service, zone: str) -> str:
     return f"{name}.{namespace}.svc.{zone}"
 
 
-def _table(store: Store, services: Iterable[Service]) -> Iterator[str]:
+def bound_port(service: Service, port: ServicePort, reach: Reach) -> int:
+    """Tell at which port of a Service's addresses one of its ports is bound."""
+    taken = {one.port for one in service.ports if one.protocol == port.protocol}
+    return stand_in(port.port, taken, reach.first_port)
+
+
+def _table(store: Store, services: Iterable[Service], reach: Reach) -> Iterator[str]:
     rows = [("SERVICE", "TYPE", "ADDRESS", "PORTS", "ENDPOINTS")]
     for service in services:
         endpoints = list(_endpoints(store.slices_of(service.key))) or [
@@ -66,7 +97,7 @@ def _table(store: Store, services: Iterable[Service]) -> Iterator[str]:
         more = len(endpoints) - MAX_ENDPOINTS
         if more > 0:
             endpoints[MAX_ENDPOINTS:] = [f"and {more} more"]
-        rows.append((*_cells(service), endpoints[0]))
+        rows.append((*_cells(service, reach), endpoints[0]))
         rows += [("", "", "", "", endpoint) for endpoint in endpoints[1:]]
     if len(rows) == 1:
         yield "No Services yet."
@@ -77,26 +108,29 @@ def _table(store: Store, services: Iterable[Service]) -> Iterator[str]:
         yield "  ".join([*cells, row[4]]).rstrip()
 
 
-def _cells(service: Service) -> tuple[str, str, str, str]:
+def _cells(service: Service, reach: Reach) -> tuple[str, str, str, str]:
     kind = "headless" if service.headless else service.spec.type
     if service.spec.session_affinity == "ClientIP":
         kind += ", sticky"
     address = service.spec.external_name or "" if kind == "ExternalName" else ""
     address = address or ",".join(service.addresses) or "-"
-    ports = ",".join(_port(port) for port in service.ports) or "-"
+    ports = ",".join(_port(service, port, reach) for port in service.ports) or "-"
     return "/".join(service.key), kind, address, ports
 
 
-def _port(port: ServicePort) -> str:
+def _port(service: Service, port: ServicePort, reach: Reach) -> str:
     name = f"{port.name}:" if port.name else ""
-    return f"{name}{port.port}/{port.protocol}"
+    bound = bound_port(service, port, reach)
+    here = f" (at {bound})" if reach.proxy and service.addresses and bound != port.port else ""
+    return f"{name}{port.port}/{port.protocol}{here}"
 
 
 def _endpoints(slices: Iterable[EndpointSlice]) -> Iterator[str]:
     """Iterate over endpoints by name: ``web-0 127.244.0.9:8080 ready``."""
     found = set()
     for one in slices:
-        numbers = ",".join(str(port.port) for port in one.ports or () if port.port) or "-"
+        ports = dict.fromkeys(str(port.port) for port in one.ports or () if port.port)
+        numbers = ",".join(ports) or "-"
         for endpoint in one.endpoints or ():
             who = endpoint.hostname or (endpoint.target_ref and endpoint.target_ref.name) or ""
             for address in endpoint.addresses or ():
@@ -133,7 +167,7 @@ def _tries(store: Store, services: list[Service], reach: Reach) -> Iterator[tupl
         namespace = addressed[0].key[0]
         yield f"{dig} missing.{namespace}.svc.{reach.zone}", "NXDOMAIN with the SOA"
     if reach.proxy:
-        yield from _connections(addressed)
+        yield from _connections(addressed, reach)
 
 
 def _hostname(store: Store, headless: list[Service]) -> tuple[str, Service] | None:
@@ -146,23 +180,25 @@ def _hostname(store: Store, headless: list[Service]) -> tuple[str, Service] | No
     return None
 
 
-def _connections(services: list[Service]) -> Iterator[tuple[str, str]]:
-    http = [(service, port) for service in services for port in service.ports if _is_http(port)]
+def _connections(services: list[Service], reach: Reach) -> Iterator[tuple[str, str]]:
+    ports = [(service, port) for service in services for port in service.ports]
+    http = [pair for pair in ports if _is_http(pair[1])]
+    http = http or [pair for pair in ports if pair[1].protocol == "TCP"]
     sticky = [pair for pair in http if pair[0].spec.session_affinity == "ClientIP"]
     spread = [pair for pair in http if pair not in sticky]
-    loop = "for n in $(seq 12); do curl -s {url}; done | sort | uniq -c"
+    loop = "for n in $(seq 60); do curl -s {url}; done | sort | uniq -c"
     if spread:
-        url = _url(*spread[0])
+        url = _url(*spread[0], reach)
         yield f"curl {url}", "forwarded to one of its endpoints"
         yield loop.format(url=url), "spread over all that are ready"
     if sticky:
-        yield loop.format(url=_url(*sticky[0])), "sessionAffinity: one endpoint for a client"
+        yield loop.format(url=_url(*sticky[0], reach)), "sessionAffinity: one endpoint for a client"
     for service in services:
         for port in service.ports:
             if port.protocol == "UDP":
-                address = service.addresses[0]
-                yield f"echo hello | nc -u -w1 {address} {port.port}", "UDP"
-                yield f"dig @{address} -p {port.port} +short TXT who.am.i", "DNS to the same port"
+                address, number = service.addresses[0], bound_port(service, port, reach)
+                yield f"echo hello | nc -u -w1 {address} {number}", "UDP"
+                yield f"dig @{address} -p {number} +short TXT who.am.i", "DNS to the same port"
                 return
 
 
@@ -174,7 +210,7 @@ def _is_http(port: ServicePort) -> bool:
     return "http" in hints.replace("https", "") or (not port.name and port.port in HTTP_PORTS)
 
 
-def _url(service: Service, port: ServicePort) -> str:
+def _url(service: Service, port: ServicePort, reach: Reach) -> str:
     address = service.addresses[0]
     host = f"[{address}]" if ":" in address else address
-    return f"http://{host}:{port.port}/"
+    return f"http://{host}:{bound_port(service, port, reach)}/"

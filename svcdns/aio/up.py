@@ -1,0 +1,348 @@
+"""``svcdns up``: manifests become a working service network on loopback, in one process.
+
+The store is filled from a directory; the DNS server answers from it by way of an ordinary
+Corefile, the userspace proxy forwards by an ordinary plan, and demo endpoints answer for Pods that
+ask for them.  No cluster, no privileges; everything listens on loopback.
+"""
+
+import asyncio
+import errno
+import logging
+import random
+import socket
+import time
+from collections.abc import Callable
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from msgspec import Struct
+
+from svcdns.aio.echo import EchoEndpoints
+from svcdns.aio.interfaces import interfaces
+from svcdns.aio.listeners import Listeners
+from svcdns.aio.logs import LineWriter
+from svcdns.aio.manifests import ManifestDirectory
+from svcdns.aio.needs import spawn_all
+from svcdns.aio.signals import Signals
+from svcdns.aio.upstream import Upstreams
+from svcdns.corefile.parser import parse
+from svcdns.errors import ConfigError
+from svcdns.kube.inventory import Inventory
+from svcdns.kube.overview import UNPRIVILEGED, Reach, bound_port, render
+from svcdns.kube.store import Delta, Store
+from svcdns.metrics import Registry
+from svcdns.plugins.build import Configuration, Environment, build
+from svcdns.plugins.clusters import Clusters
+from svcdns.plugins.order import NAMES
+from svcdns.proxy.model import ForwardingPlan, NodeView, PlanOptions
+from svcdns.proxy.plan import Planner
+
+RESOLV_CONF = Path("/etc/resolv.conf")
+FIRST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+SOURCE = "svcdns up"
+"""Stands for the Corefile that we write ourselves, in messages."""
+
+GRACE = 1.0
+"""Seconds that forwarded connections have to end after Ctrl-C."""
+
+TTL = 5
+"""Seconds of cluster answers: edits are to be seen."""
+
+NODE_ADDRESS = "127.0.0.1"
+"""Serves node ports."""
+
+log = logging.getLogger(__name__)
+
+
+class Settings(Struct, frozen=True):
+    """What the command line says."""
+
+    directory: Path
+    dns_address: str = "127.0.0.1"
+    dns_port: int = 1053
+    zone: str = "cluster.local"
+    "Without a final dot."
+    upstreams: tuple[str, ...] | None = None
+    "Resolvers for everything else; ``None``: those of this machine, ``()``: none."
+    proxy: bool = True
+    node: str = ""
+    "The Node whose view traffic policies and topology take; empty: the first that is declared."
+
+
+class Forwarder(Protocol):
+    """The userspace data path: :class:`svcdns.aio.userspace.UserspaceProxy`."""
+
+    async def start(self) -> None:
+        """Be ready for plans."""
+
+    def apply(self, plan: ForwardingPlan) -> object:
+        """Forward by *plan* from now on."""
+
+    async def stop(self, grace: float) -> None:
+        """Accept nothing more, let connections end for *grace* seconds."""
+
+
+def demo_directory() -> Path:
+    """Find the bundled demo: in an installed package, or in a source checkout.
+
+    Raises:
+        ConfigError: There is neither.
+    """
+    package = Path(str(files("svcdns")))
+    for candidate in (package / "demo", package.parent / "config" / "demo"):
+        if candidate.is_dir():
+            return candidate
+    raise ConfigError("the bundled demo is missing: name a directory of manifests")
+
+
+def corefile(settings: Settings) -> str:
+    """Write the Corefile that answers for the directory.
+
+    Without upstreams the server is for the cluster's zones only: anything else is refused.
+    """
+    zones = [settings.zone, "in-addr.arpa", "ip6.arpa"]
+    keys, outside = [f"{zone}:{settings.dns_port}" for zone in zones], ["", ""]
+    if settings.upstreams:
+        keys = [f".:{settings.dns_port}"]
+        outside = [
+            "\n        fallthrough in-addr.arpa ip6.arpa",
+            f"\n    forward . {' '.join(settings.upstreams)}",
+        ]
+    return f"""\
+{" ".join(keys)} {{
+    bind {settings.dns_address}
+    errors
+    kubernetes {" ".join(zones)} {{
+        pods insecure
+        ttl {TTL}{outside[0]}
+    }}{outside[1]}
+    loadbalance
+}}
+"""
+
+
+def machine_upstreams(settings: Settings, path: Path = RESOLV_CONF) -> tuple[str, ...]:
+    """Name this machine's resolvers; none when it has none, or when that is ourselves."""
+    try:
+        words = [line.split() for line in path.read_text(errors="replace").splitlines()]
+    except OSError:
+        return ()
+    servers = [line[1] for line in words if len(line) > 1 and line[0] == "nameserver"]
+    if not servers or (settings.dns_port == 53 and settings.dns_address in servers):
+        return ()
+    return (str(path),)
+
+
+def can_bind(address: str) -> bool:
+    """Try whether this machine lets us listen on an address."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            sock.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
+def first_port() -> int:
+    """Find the lowest port that we may bind, by trying."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        try:
+            sock.bind((NODE_ADDRESS, 1))
+        except OSError as error:
+            if error.errno != errno.EACCES:
+                return 1  # taken, so nothing stood in the way
+        else:
+            return 1
+    try:
+        return int(FIRST_PORT.read_text())
+    except (OSError, ValueError):
+        return UNPRIVILEGED
+
+
+class Up:
+    """One running service network."""
+
+    def __init__(self, settings: Settings, writer: LineWriter) -> None:
+        """Prepare; *writer* takes what people read."""
+        if settings.upstreams is None:
+            settings = Settings(
+                settings.directory,
+                settings.dns_address,
+                settings.dns_port,
+                settings.zone,
+                machine_upstreams(settings),
+                settings.proxy,
+                settings.node,
+            )
+        self._settings = settings
+        self._writer = writer
+        self._registry = Registry()
+        self._reach = Reach(
+            settings.dns_address, settings.dns_port, settings.zone, settings.proxy, first_port()
+        )
+
+    async def run(self) -> int:
+        """Serve until Ctrl-C or SIGTERM; the exit status.
+
+        Raises:
+            ConfigError: The directory cannot be read, or a port not be had.
+        """
+        signals = Signals()
+        signals.catch()
+        self._upstreams = Upstreams()
+        listeners = Listeners(self._upstreams.settle)
+        configuration = self._configure()
+        try:
+            store = configuration.clusters[0].store
+            source = self._source(store)
+            source.load()
+            await self._listen(listeners, configuration)
+            return await self._serve(store, source, configuration, signals)
+        finally:
+            await listeners.stop()
+            configuration.close()
+            await self._upstreams.close()
+            signals.release()
+            self._writer.flush()
+
+    def _configure(self) -> Configuration:
+        environment = Environment(
+            registry=self._registry,
+            clusters=Clusters(time.time),
+            read=lambda path: Path(path).read_bytes(),
+            random=random.random,
+            clock=time.monotonic,
+            wall=time.time,
+            warn=lambda text: log.warning("%s", text),
+            write=self._writer.write,
+            panic=lambda question, error: log.error(
+                "a plugin failed over %s", question, exc_info=error
+            ),
+            spawn=lambda ask: self._upstreams.carry_out(ask, lambda _outcome: None),
+            interfaces=interfaces(),
+        )
+        text = corefile(self._settings)
+        blocks = parse(text, SOURCE, {}, lambda _pattern, _file: [], environment.warn, known=NAMES)
+        return build(blocks, environment)
+
+    def _source(self, store: Store) -> ManifestDirectory:
+        """Watch the directory; without a proxy, addresses are names' business only."""
+        bindable: Callable[[str], bool] = can_bind if self._settings.proxy else lambda _: True
+        reserved = (self._settings.dns_address, NODE_ADDRESS)
+        inventory = Inventory(store, reserved=reserved, bindable=bindable)
+        return ManifestDirectory(self._settings.directory, inventory)
+
+    async def _listen(self, listeners: Listeners, configuration: Configuration) -> None:
+        try:
+            await listeners.change(configuration.servers)
+        except ConfigError as error:
+            raise ConfigError(f"{error}; --dns-port N takes port N instead") from error
+
+    async def _serve(
+        self,
+        store: Store,
+        source: ManifestDirectory,
+        configuration: Configuration,
+        signals: Signals,
+    ) -> int:
+        echo = EchoEndpoints(store)
+        await echo.start()
+        forwarding = None
+        if self._settings.proxy:
+            forwarding = _Forwarding(store, self._settings, self._reach, self._registry)
+        try:
+            if forwarding:
+                await forwarding.start()
+            self._introduce(store)
+            work = [source.run(), echo.run(), *spawn_all(configuration.needs, self._upstreams)]
+            tasks = [asyncio.ensure_future(one) for one in work]
+            wish = asyncio.ensure_future(signals.next())
+            try:
+                done, _ = await asyncio.wait([wish, *tasks], return_when=asyncio.FIRST_COMPLETED)
+                for task in done - {wish}:
+                    task.result()  # work never ends; a bug in it ends the process
+            finally:
+                for task in (wish, *tasks):
+                    task.cancel()
+                await asyncio.gather(wish, *tasks, return_exceptions=True)
+        finally:
+            if forwarding:
+                await forwarding.stop()
+            await echo.stop()
+        self._writer.write("svcdns up: stopped")
+        return 0
+
+    def _introduce(self, store: Store) -> None:
+        """Say what there is, and what to try."""
+        write = self._writer.write
+        write(f"svcdns up: {self._settings.directory} (edit it while this runs; Ctrl-C stops)")
+        write("")
+        write(render(store, self._reach))
+        if self._settings.proxy and self._reach.first_port > 1:
+            write("")
+            write(
+                f"Ports below {self._reach.first_port} need root here and are served where the"
+                " table says (at N)."
+            )
+        write("")
+        self._writer.flush()
+
+
+class _Forwarding:
+    """The proxy of a store: every change is planned and applied in the same turn of the loop."""
+
+    def __init__(self, store: Store, settings: Settings, reach: Reach, registry: Registry) -> None:
+        self._store = store
+        self._reach = reach
+        node = settings.node or min((name for _, name in store.nodes), default="")
+        view = NodeView(node, addresses=(NODE_ADDRESS,), bind_address=NODE_ADDRESS)
+        options = PlanOptions(loopback_node_ports=True)
+        self._planner = Planner(store, view, options)
+        self._handle: asyncio.Handle | None = None
+        self._proxy = _userspace(registry, self._bind)
+
+    async def start(self) -> None:
+        """Forward what is there, and follow changes."""
+        await self._proxy.start()
+        self._apply()
+        self._store.subscribe(self._note)
+
+    async def stop(self) -> None:
+        """Close everything, after a second for what is under way."""
+        self._store.unsubscribe(self._note)
+        if self._handle:
+            self._handle.cancel()
+        self._planner.close()
+        await self._proxy.stop(GRACE)
+
+    def _note(self, _delta: Delta) -> None:
+        if self._handle is None:
+            self._handle = asyncio.get_running_loop().call_soon(self._apply)
+
+    def _apply(self) -> None:
+        self._handle = None
+        self._planner.update()
+        self._proxy.apply(self._planner.plan)
+
+    def _bind(self, address: str, port: int, protocol: str) -> tuple[str, int]:
+        """Say where a frontend is bound: privileged ports have a stand-in."""
+        if port >= self._reach.first_port:
+            return address, port
+        for service in self._store.services.values():
+            if address in service.addresses:
+                for one in service.ports:
+                    if (one.port, one.protocol) == (port, protocol):
+                        return address, bound_port(service, one, self._reach)
+        return address, port
+
+
+def _userspace(registry: Registry, bind: Callable[[str, int, str], tuple[str, int]]) -> Forwarder:
+    """Make the data path."""
+    module: Any = import_module("svcdns.aio.userspace")
+    around = import_module("svcdns.proxy.listeners").Surroundings((NODE_ADDRESS,))
+    made = module.UserspaceProxy(registry=registry, bind=bind, around=around)
+    return cast("Forwarder", made)

@@ -1,0 +1,265 @@
+"""``svcdns up`` as a user has it: one process, real sockets, edits while it runs."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import aiohttp
+import dns.asyncquery
+import dns.message
+import dns.rcode
+import pytest
+
+from svcdns.aio.up import (
+    Settings,
+    can_bind,
+    corefile,
+    demo_directory,
+    first_port,
+    machine_upstreams,
+)
+from svcdns.corefile.parser import parse
+from tests.support.manifests import pod, service, write
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 20.0
+
+needs_relays = pytest.mark.skipif(
+    find_spec("svcdns.aio.userspace") is None, reason="svcdns.aio.userspace is not there yet"
+)
+
+
+def free_port() -> int:
+    """Find a port of 127.0.0.1 that is free for UDP and TCP."""
+    while True:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as streams,
+        ):
+            datagrams.bind(("127.0.0.1", 0))
+            port: int = datagrams.getsockname()[1]
+            try:
+                streams.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+class Running:
+    """A process of ours."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self.process = process
+        self.port = port
+        self.lines: list[str] = []
+
+    async def line(self, part: str) -> str:
+        """Read on until a line holds *part*."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(DEADLINE):
+            while raw := await self.process.stdout.readline():
+                self.lines.append(raw.decode().rstrip("\n"))
+                if part in self.lines[-1]:
+                    return self.lines[-1]
+        raise AssertionError(f"no line with {part!r} in {self.lines}")
+
+    async def ask(self, name: str, rrtype: str = "A") -> dns.message.Message:
+        query = dns.message.make_query(name, rrtype)
+        return await dns.asyncquery.udp(query, "127.0.0.1", 5, self.port)
+
+    async def texts(self, name: str, rrtype: str = "A") -> list[str]:
+        answer = await self.ask(name, rrtype)
+        return sorted(str(record) for rrset in answer.answer for record in rrset)
+
+    async def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), DEADLINE)
+
+
+@asynccontextmanager
+async def up(*args: str, port: int | None = None) -> AsyncIterator[Running]:
+    """Run ``svcdns up`` until the block ends."""
+    port = port or free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "svcdns", "up", *args,
+        "--dns-port", str(port), "--upstream", "none",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    try:
+        yield Running(process, port)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        await drain(process)
+
+
+async def drain(process: asyncio.subprocess.Process) -> None:
+    """Read the rest, so that the transport closes."""
+    assert process.stdout is not None
+    await process.stdout.read()
+
+
+async def get(url: str) -> str:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return await answer.text()
+
+
+@needs_relays
+async def test_the_demo_answers_and_forwards() -> None:
+    async with up() as running:
+        await running.line("Ctrl-C stops")
+        await running.line("who.am.i")
+        zone = "svc.cluster.local."
+
+        (web,) = await running.texts(f"web.default.{zone}")
+        assert web.startswith("127.")
+        assert await running.texts(f"_http._tcp.web.default.{zone}", "SRV") == [
+            f"0 100 8080 web.default.{zone}"
+        ]
+        assert len(await running.texts(f"db.shop.{zone}")) == 2
+        assert len(await running.texts(f"db-0.db.shop.{zone}")) == 1
+        assert await running.texts(f"store.shop.{zone}") == [web, f"web.default.{zone}"]
+        reverse = ".".join(reversed(web.split("."))) + ".in-addr.arpa."
+        assert await running.texts(reverse, "PTR") == [f"web.default.{zone}"]
+        missing = await running.ask(f"missing.default.{zone}")
+        assert missing.rcode() == dns.rcode.NXDOMAIN
+        assert [str(rrset.name) for rrset in missing.authority] == ["cluster.local."]
+
+        pods = Counter([(await get(f"http://{web}:8080/")).split()[0] for _ in range(60)])
+        assert set(pods) == {"default/web-0", "default/web-1", "default/web-2"}
+        (cart,) = await running.texts(f"cart.shop.{zone}")
+        assert len({await get(f"http://{cart}:8080/") for _ in range(20)}) == 1
+        (ledger,) = await running.texts(f"ledger.shop.{zone}")
+        assert (await get(f"http://{ledger}:8080/")).startswith("shop/mainframe ")
+        (clock,) = await running.texts(f"clock.shop.{zone}")
+        query = dns.message.make_query("who.am.i.", "TXT")
+        text = str((await dns.asyncquery.udp(query, clock, 5, 5353)).answer[0][0])
+        assert text.startswith('"shop/clock-')
+
+        assert await running.stop(signal.SIGINT) == 0
+        assert await running.line("stopped") == "svcdns up: stopped"
+
+
+@needs_relays
+async def test_edits_change_answers_and_forwarding(tmp_path: Path) -> None:
+    def web(number: int) -> dict[str, object]:
+        containers = [{"ports": [{"containerPort": 18080}]}]
+        return pod(
+            f"web-{number}", "web", labels={"svcdns.io/echo": "http"},
+            status={"podIP": f"127.198.0.{number}"}, spec={"containers": containers},
+        )  # fmt: skip
+
+    front = service("web", clusterIP="127.198.1.1", ports=[{"port": 18081, "targetPort": 18080}])
+    (tmp_path / "a.yaml").write_bytes(write(front, web(1)))
+    async with up(str(tmp_path)) as running:
+        await running.line("NXDOMAIN")
+        assert (await get("http://127.198.1.1:18081/")).startswith("default/web-1 ")
+
+        (tmp_path / "a.yaml").write_bytes(write(front, web(2)))
+        assert "+1 endpoint default/web-2 127.198.0.2" in await running.line("a.yaml: ")
+        assert (await get("http://127.198.1.1:18081/")).startswith("default/web-2 ")
+
+        (tmp_path / "a.yaml").write_bytes(b"a: [")
+        assert (await running.line("[ERROR]")).startswith("[ERROR] a.yaml:2: not YAML: ")
+        assert (await get("http://127.198.1.1:18081/")).startswith("default/web-2 ")
+        assert await running.texts("web.default.svc.cluster.local.") == ["127.198.1.1"]
+
+        (tmp_path / "a.yaml").unlink()
+        assert "removed: Service default/web" in await running.line("a.yaml: ")
+        gone = await running.ask("web.default.svc.cluster.local.")
+        assert gone.rcode() == dns.rcode.NXDOMAIN
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await get("http://127.198.1.1:18081/")
+        assert await running.stop() == 0
+
+
+async def test_without_a_proxy_names_lead_to_the_addresses_of_the_manifests(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.yaml").write_bytes(write(service("web", clusterIP="10.96.0.10")))
+    async with up(str(tmp_path), "--no-proxy", "--zone", "Example.Test.") as running:
+        await running.line("NXDOMAIN")
+
+        assert await running.texts("web.default.svc.example.test.") == ["10.96.0.10"]
+        outside = await running.ask("example.org.")
+        assert outside.rcode() == dns.rcode.REFUSED  # no upstream: nobody serves it
+        assert await running.stop() == 0
+
+
+async def test_an_edit_is_answered_at_once_for_names_that_were_asked_before(
+    tmp_path: Path,
+) -> None:
+    async with up(str(tmp_path), "--no-proxy") as running:
+        await running.line("No Services yet.")
+        name = "late.default.svc.cluster.local."
+        assert (await running.ask(name)).rcode() == dns.rcode.NXDOMAIN
+
+        (tmp_path / "a.yaml").write_bytes(write(service("late", clusterIP="127.9.9.9")))
+        await running.line("added: Service default/late 127.9.9.9")
+
+        assert await running.texts(name) == ["127.9.9.9"]
+        assert await running.stop() == 0
+
+
+async def test_a_port_that_is_taken_is_one_line_with_the_flag(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        async with up(str(tmp_path), "--no-proxy", port=port) as running:
+            line = await running.line("already in use")
+            assert line.startswith(f"listen udp 127.0.0.1:{port}: ")
+            assert line.endswith("--dns-port N takes port N instead")
+            assert await asyncio.wait_for(running.process.wait(), DEADLINE) == 1
+            assert running.lines == [line]
+
+
+def test_the_demo_is_found_in_a_checkout() -> None:
+    assert demo_directory() == ROOT / "config" / "demo"
+
+
+def test_our_corefile_is_one() -> None:
+    text = corefile(Settings(Path(), "127.0.0.1", 1053, "cluster.local", ("9.9.9.9", "::1")))
+
+    (block,) = parse(text, "f", {}, lambda _p, _f: [], lambda _w: None)
+
+    assert [(key.zone, key.port) for key in block.keys] == [(".", 1053)]
+    assert block.named("forward")[0].args == (".", "9.9.9.9", "::1")
+    assert "forward" not in corefile(Settings(Path(), upstreams=()))
+
+
+@pytest.mark.parametrize(
+    ("text", "port", "used"),
+    [
+        ("nameserver 9.9.9.9\n", 1053, True),
+        ("nameserver 127.0.0.1\n", 1053, True),
+        ("nameserver 127.0.0.1\n", 53, False),
+        ("search x\n# nameserver 1.1.1.1\nnameserver\n", 1053, False),
+        ("", 1053, False),
+    ],
+)
+def test_the_machines_resolvers_are_used_unless_that_is_us(
+    tmp_path: Path, text: str, port: int, used: bool
+) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_text(text)
+
+    found = machine_upstreams(Settings(Path(), dns_port=port), path)
+
+    assert found == ((str(path),) if used else ())
+    assert machine_upstreams(Settings(Path()), tmp_path / "missing") == ()
+
+
+def test_what_the_machine_lets_us_bind_is_found_by_trying() -> None:
+    assert can_bind("127.44.5.6")
+    assert not can_bind("203.0.113.7")
+    assert not can_bind("fd00::1:2:3")
+    assert 1 <= first_port() <= 65536

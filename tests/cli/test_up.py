@@ -1,0 +1,72 @@
+"""The flags of ``svcdns up``."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from svcdns.aio.up import demo_directory
+from svcdns.cli import main, up
+from svcdns.errors import ConfigError
+
+
+def settings(*words: str) -> up.Settings:
+    parser = argparse.ArgumentParser()
+    up.add_arguments(parser)
+    return up.settings_of(parser.parse_args(words))
+
+
+def test_without_flags_it_is_the_demo_on_loopback() -> None:
+    found = settings()
+
+    assert found == up.Settings(demo_directory())
+    assert (found.dns_address, found.dns_port, found.zone) == ("127.0.0.1", 1053, "cluster.local")
+
+
+def test_every_flag_counts() -> None:
+    found = settings(
+        "dir", "--dns-address", "127.0.0.2", "--dns-port", "5353", "--no-proxy", "--zone", "A.b.",
+        "--upstream", "9.9.9.9", "--upstream", "tls://1.1.1.1", "--node", "n1",
+    )  # fmt: skip
+
+    assert found == up.Settings(
+        Path("dir"), "127.0.0.2", 5353, "a.b", ("9.9.9.9", "tls://1.1.1.1"), False, "n1"
+    )
+    assert settings("--upstream", "none").upstreams == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--dns-address", "localhost"), "--dns-address: 'localhost' is not an IP address"),
+        (("--dns-port", "0"), "--dns-port: must be 1 to 65535, not 0"),
+        (("--dns-port", "65536"), "--dns-port: must be 1 to 65535, not 65536"),
+        (("--zone", "a b"), "--zone: 'a b' is not a domain name"),
+        (("--zone", "a..b"), "--zone: 'a..b' is not a domain name"),
+        (("--zone", "."), "--zone: '.' is not a domain name"),
+        (("--upstream", "1.1.1.1 }"), "--upstream: '1.1.1.1 }' is not a resolver"),
+    ],
+)
+def test_a_flag_that_cannot_be_used_is_named(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        settings(*words)
+
+    assert str(caught.value) == message
+
+
+def test_a_directory_that_is_not_there_is_one_line_and_status_1(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "missing"
+
+    assert main(["up", str(missing), "--no-proxy"]) == 1
+    assert capfd.readouterr().err == (
+        f"{missing}: no such directory: name one that holds manifests\n"
+    )
+
+
+def test_an_upstream_that_is_none_is_refused_at_start(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["up", str(tmp_path), "--no-proxy", "--upstream", "nonsense"]) == 1
+    assert "nonsense" in capfd.readouterr().err
