@@ -12,10 +12,8 @@ import random
 import socket
 import time
 from collections.abc import Callable
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol, cast
 
 from msgspec import Struct
 
@@ -27,6 +25,7 @@ from svcdns.aio.manifests import ManifestDirectory
 from svcdns.aio.needs import spawn_all
 from svcdns.aio.signals import Signals
 from svcdns.aio.upstream import Upstreams
+from svcdns.aio.userspace import UserspaceProxy
 from svcdns.corefile.parser import parse
 from svcdns.errors import ConfigError
 from svcdns.kube.inventory import Inventory
@@ -36,7 +35,8 @@ from svcdns.metrics import Registry
 from svcdns.plugins.build import Configuration, Environment, build
 from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.order import NAMES
-from svcdns.proxy.model import ForwardingPlan, NodeView, PlanOptions
+from svcdns.proxy.listeners import Surroundings
+from svcdns.proxy.model import NodeView, PlanOptions
 from svcdns.proxy.plan import Planner
 
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -70,19 +70,6 @@ class Settings(Struct, frozen=True):
     proxy: bool = True
     node: str = ""
     "The Node whose view traffic policies and topology take; empty: the first that is declared."
-
-
-class Forwarder(Protocol):
-    """The userspace data path: :class:`svcdns.aio.userspace.UserspaceProxy`."""
-
-    async def start(self) -> None:
-        """Be ready for plans."""
-
-    def apply(self, plan: ForwardingPlan) -> object:
-        """Forward by *plan* from now on."""
-
-    async def stop(self, grace: float) -> None:
-        """Accept nothing more, let connections end for *grace* seconds."""
 
 
 def demo_directory() -> Path:
@@ -303,7 +290,8 @@ class _Forwarding:
         options = PlanOptions(loopback_node_ports=True)
         self._planner = Planner(store, view, options)
         self._handle: asyncio.Handle | None = None
-        self._proxy = _userspace(registry, self._bind)
+        around = Surroundings((NODE_ADDRESS,))
+        self._proxy = UserspaceProxy(registry=registry, bind=self._bind, around=around)
 
     async def start(self) -> None:
         """Forward what is there, and follow changes."""
@@ -338,11 +326,3 @@ class _Forwarding:
                     if (one.port, one.protocol) == (port, protocol):
                         return address, bound_port(service, one, self._reach)
         return address, port
-
-
-def _userspace(registry: Registry, bind: Callable[[str, int, str], tuple[str, int]]) -> Forwarder:
-    """Make the data path."""
-    module: Any = import_module("svcdns.aio.userspace")
-    around = import_module("svcdns.proxy.listeners").Surroundings((NODE_ADDRESS,))
-    made = module.UserspaceProxy(registry=registry, bind=bind, around=around)
-    return cast("Forwarder", made)

@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import aiohttp
@@ -30,10 +29,6 @@ from tests.support.manifests import pod, service, write
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 20.0
-
-needs_relays = pytest.mark.skipif(
-    find_spec("svcdns.aio.userspace") is None, reason="svcdns.aio.userspace is not there yet"
-)
 
 
 def free_port() -> int:
@@ -113,7 +108,6 @@ async def get(url: str) -> str:
         return await answer.text()
 
 
-@needs_relays
 async def test_the_demo_answers_and_forwards() -> None:
     async with up() as running:
         await running.line("Ctrl-C stops")
@@ -149,7 +143,6 @@ async def test_the_demo_answers_and_forwards() -> None:
         assert await running.line("stopped") == "svcdns up: stopped"
 
 
-@needs_relays
 async def test_edits_change_answers_and_forwarding(tmp_path: Path) -> None:
     def web(number: int) -> dict[str, object]:
         containers = [{"ports": [{"containerPort": 18080}]}]
