@@ -13,6 +13,7 @@ import asyncio
 import logging
 import os
 import random
+import socket
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
@@ -174,6 +175,7 @@ class App:
             panic=_panic,
             spawn=self._spawn,
             interfaces=interfaces(),
+            hostname=socket.gethostname(),
         )
         logs.set_level(debug=any(block.named("debug") for block in loaded.blocks))
         return build(loaded.blocks, environment)

@@ -312,6 +312,10 @@ def _unheard(_line: str) -> None:
     """Stand in for a log where nobody listens."""
 
 
+def _unstored(_owners: Iterable[Owner]) -> None:
+    """Stand in for the answer tables where there are none."""
+
+
 def _stopped() -> float:
     """Stand in for a clock where no time passes."""
     return 0.0
@@ -345,6 +349,12 @@ class Context(Struct, frozen=True):
     "Put one line into the log while serving, level and all: ``[ERROR] plugin/errors: …``."
     clock: Callable[[], float] = _stopped
     "Monotonic seconds, for what has to be timed more finely than a Request's *now* (``log``)."
+    changed: Callable[[Iterable[Owner]], None] = _unstored
+    "Ends the stored answers that depend on an owner (``hosts``: its file was read again)."
+    root: str = ""
+    "The directory of ``root``, where relative paths start; empty: the current one."
+    hostname: str = "localhost"
+    "Of this machine (``nsid``, ``chaos``)."
 
 
 Setup: TypeAlias = Callable[[tuple[Directive, ...], Context], Plugin | None]

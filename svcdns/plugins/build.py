@@ -12,9 +12,9 @@ from svcdns.corefile.syntax import Key, ServerBlock
 from svcdns.dns.name import from_text
 from svcdns.kube.store import Delta, Store
 from svcdns.metrics import Registry
-from svcdns.plugins import bind, registry
+from svcdns.plugins import bind, registry, root
 from svcdns.plugins.accounts import Accounts
-from svcdns.plugins.base import Ask, ClusterSource, Context, Need, Plugin, Request
+from svcdns.plugins.base import Ask, ClusterSource, Context, Need, Owner, Plugin, Request
 from svcdns.plugins.chain import Block
 from svcdns.plugins.clusters import Cluster, Clusters
 from svcdns.plugins.kubernetes import owners_of
@@ -60,6 +60,7 @@ class Environment:
     "Carries out what nobody waits for."
     interfaces: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     "Addresses of this machine by interface name."
+    hostname: str = "localhost"
 
 
 @dataclass(slots=True)
@@ -90,8 +91,12 @@ def build(blocks: Sequence[ServerBlock], environment: Environment) -> Configurat
     """
     check_overlap(blocks)
     shared: dict[Hashable, object] = {}
-    built = [_Built(block, number, environment, shared) for number, block in enumerate(blocks)]
-    servers = _servers(built, environment)
+    changes = _Changes()
+    built = [
+        _Built(block, number, environment, shared, changes.end)
+        for number, block in enumerate(blocks)
+    ]
+    servers = changes.servers = _servers(built, environment)
     plugins = tuple(plugin for each in built for plugin in each.plugins)
     needs = tuple(need for plugin in plugins for need in plugin.needs)
     clusters = {
@@ -105,8 +110,22 @@ def build(blocks: Sequence[ServerBlock], environment: Environment) -> Configurat
         plugins,
         environment.registry,
         tuple(clusters.values()),
-        _subscribe(clusters.values(), servers),
+        _subscribe(clusters.values(), changes),
     )
+
+
+class _Changes:
+    """Takes what has changed to the servers' stored answers."""
+
+    def __init__(self) -> None:
+        self.servers: tuple[Server, ...] = ()
+        "None while plugins are set up: nothing is stored then."
+
+    def end(self, owners: Iterable[Owner]) -> None:
+        """Forget stored answers that depend on *owners*."""
+        touched = tuple(owners)
+        for server in self.servers:
+            server.drop(touched)
 
 
 class _Built:
@@ -118,6 +137,7 @@ class _Built:
         number: int,
         environment: Environment,
         shared: dict[Hashable, object],
+        changed: Callable[[Iterable[Owner]], None],
     ) -> None:
         self.source = block
         self.addresses = bind.addresses(block.named("bind"), environment.interfaces)
@@ -136,6 +156,9 @@ class _Built:
             clusters=environment.clusters,
             write=environment.write,
             clock=environment.clock,
+            changed=changed,
+            root=root.path(block.named("root")),
+            hostname=environment.hostname,
         )
         self.plugins = registry.build(block, context)
         for plugin in self.plugins:
@@ -180,14 +203,12 @@ def _servers(built: Sequence[_Built], environment: Environment) -> tuple[Server,
 
 
 def _subscribe(
-    clusters: Iterable[Cluster], servers: Sequence[Server]
+    clusters: Iterable[Cluster], changes: _Changes
 ) -> list[tuple[Store, Callable[[Delta], None]]]:
     """Have every change of a cluster end the stored answers that it touches."""
 
     def ended(delta: Delta) -> None:
-        owners = owners_of(delta)
-        for server in servers:
-            server.drop(owners)
+        changes.end(owners_of(delta))
 
     subscriptions: list[tuple[Store, Callable[[Delta], None]]] = [
         (cluster.store, ended) for cluster in clusters

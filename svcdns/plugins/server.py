@@ -97,6 +97,8 @@ class Server:
         self._any_class = any(
             plugin.name in _ANY_CLASS for block in self.blocks for plugin in block.plugins
         )
+        # Who gets a stored answer is not asked which block is for him, so views rule it out.
+        self._stores = not any(block.filters for block in self.blocks)
         self._tables: dict[tuple[Transport, str], AnswerTable] = {}
         self._resolve = self._resolver(1)
 
@@ -239,7 +241,7 @@ class Server:
                     outcome.store.cells if outcome.store else (),
                 )
                 tally.made += 1
-                if outcome.store is not None and wire and len(answer) <= LARGEST:
+                if outcome.store is not None and self._stores and len(answer) <= LARGEST:
                     self._store(request, block, outcome, answer, wire, tally)
                 rendered = Rendered((answer,))
                 for ask in outcome.background:

@@ -5,16 +5,27 @@ from collections.abc import Mapping
 import pytest
 
 from svcdns.corefile.parser import parse
+from svcdns.dns.response import Response
 from svcdns.errors import CorefileError
 from svcdns.kube.objects import Kind
 from svcdns.metrics import Registry
-from svcdns.plugins.base import Ask, ClusterSource, Reload, ServeHttp, Transport
+from svcdns.plugins import registry
+from svcdns.plugins.base import (
+    Ask,
+    ClusterSource,
+    Context,
+    Reload,
+    Reply,
+    ServeHttp,
+    Storable,
+    Transport,
+)
 from svcdns.plugins.build import Configuration, Environment, build, label
 from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.server import Listen
 from tests.support.cluster import namespace, service
 from tests.support.records import wire_name
-from tests.support.serving import answer, rows
+from tests.support.serving import Scripted, always, answer, rows
 
 
 class Outside:
@@ -36,6 +47,7 @@ class Outside:
             panic=lambda question, error: None,
             spawn=self.spawned.append,
             interfaces=interfaces or {},
+            hostname="ns1",
         )
 
     def build(self, text: str) -> Configuration:
@@ -164,3 +176,40 @@ def test_a_broken_directive_stops_the_build() -> None:
 def test_labels_are_those_of_coredns() -> None:
     assert label("dns", "", 53) == "dns://:53"
     assert label("tls", "::1", 853) == "tls://[::1]:853"
+
+
+def test_what_a_plugin_says_has_changed_is_forgotten_by_every_server() -> None:
+    contexts: list[Context] = []
+
+    def setup(directives: object, context: Context) -> Scripted:
+        contexts.append(context)
+        reply = Reply(Response(aa=True), store=Storable(owners=(("hosts", 0),)))
+        return always(reply, "hosts")
+
+    outside = Outside()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "find_setup", lambda name: setup)
+        servers = outside.build("a.test a.test:1053 {\n any\n}").servers
+    tables = [server.table(Transport.UDP, "1") for server in servers]
+    for server in servers:
+        answer(server, "a.test A")
+    assert [len(table.entries) for table in tables] == [1, 1]
+
+    contexts[0].changed([("hosts", 1)])
+    assert [len(table.entries) for table in tables] == [1, 1]
+    contexts[0].changed([("hosts", 0)])
+    assert [len(table.entries) for table in tables] == [0, 0]
+
+
+def test_a_set_up_knows_where_relative_paths_start_and_what_the_machine_is_called() -> None:
+    contexts: list[Context] = []
+
+    def setup(directives: object, context: Context) -> None:
+        contexts.append(context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "find_setup", lambda name: setup)
+        Outside().build("a.test {\n root /etc/coredns\n any\n}\nb.test {\n any\n}")
+
+    assert [context.root for context in contexts] == ["/etc/coredns", "/etc/coredns", ""]
+    assert {context.hostname for context in contexts} == {"ns1"}

@@ -6,6 +6,7 @@ import dns.message
 import pytest
 from msgspec.structs import replace
 
+from svcdns.dns.name import ROOT
 from svcdns.dns.response import Record, Response
 from svcdns.metrics import Registry
 from svcdns.plugins.base import (
@@ -300,3 +301,19 @@ def test_a_prepared_answer_too_large_for_a_client_is_cut_for_it() -> None:
     assert len(cut.answer[0]) < 60
     assert cut.flags & dns.flags.TC
     assert cut.options[0].to_wire() == b"12345678"
+
+
+def test_where_views_choose_the_block_nothing_is_stored() -> None:
+    """J6: the next client with the same packet may belong to another block."""
+    stored = Storable(owners=("web",))
+    inside = Reply(Response(answer=(a_record(1),)), store=stored)
+    outside = Reply(Response(answer=(a_record(2),)), store=stored)
+    server = server_of(
+        Block((ROOT,), [always(inside)], view="in", filters=[lambda r: r.client.port == 40000]),
+        Block((ROOT,), [always(outside)]),
+    )
+    other = replace(CLIENT, port=50000)
+
+    found = [rows(answer(server, "a.test A", client))[2] for client in (other, CLIENT, other)]
+    assert [text[0].split()[-1] for text in found] == ["10.0.0.2", "10.0.0.1", "10.0.0.2"]
+    assert not server.table(Transport.UDP, "1").entries
