@@ -42,7 +42,7 @@ from svcdns.plugins.clusters import Cluster, Clusters
 
 log = logging.getLogger(__name__)
 
-Feed = Callable[[ApiSource, Store], Coroutine[Any, Any, None]]
+Feed = Callable[[ApiSource, Store, Registry], Coroutine[Any, Any, None]]
 """Keeps a store filled from an API server until it is cancelled."""
 
 LOOK_FOR_SYNC = 0.1
@@ -84,6 +84,8 @@ class App:
         self._signals = Signals()
         self._tasks: set[asyncio.Task[None]] = set()
         self._feeds: dict[str, asyncio.Task[None]] = {}
+        self._unusable: dict[str, ConfigError] = {}
+        "Sources of clusters that no configuration can be taken from."
         self._complaint = ""
         "What was wrong with the Corefile at the last look."
         self._tried = ""
@@ -118,7 +120,7 @@ class App:
         except BaseExceptionGroup as errors:
             faults, others = errors.split(ConfigError)
             if faults is not None and others is None:
-                raise faults.exceptions[0] from None
+                raise _leaf(faults) from None
             log.critical("a part of the server has died", exc_info=errors)
             return CRASHED
         finally:
@@ -187,12 +189,27 @@ class App:
         for cluster in configuration.clusters:
             key = cluster.source.identity
             if key not in self._feeds:
-                work = self._settings.feed(cluster.source, cluster.store)
-                self._feeds[key] = self._run(work)
+                self._feeds[key] = self._run(self._feed(cluster))
         return _Generation(loaded, configuration, tasks)
 
+    async def _feed(self, cluster: Cluster) -> None:
+        """Keep a copy filled; what the operator got wrong is told by :meth:`_synced`."""
+        try:
+            await self._settings.feed(cluster.source, cluster.store, self._registry)
+        except ConfigError as error:
+            self._unusable[cluster.source.identity] = error
+        except BaseExceptionGroup as errors:
+            faults, others = errors.split(ConfigError)
+            if faults is None or others is not None:
+                raise
+            self._unusable[cluster.source.identity] = ConfigError(str(_leaf(faults)))
+
     async def _synced(self, clusters: Iterable[Cluster]) -> bool:
-        """Wait for the first lists, each as long as its source says; tell whether to go on."""
+        """Wait for the first lists, each as long as its source says; tell whether to go on.
+
+        Raises:
+            ConfigError: There is no way to an API server.
+        """
         loop = asyncio.get_running_loop()
         started = loop.time()
         waiting = [cluster for cluster in clusters if not cluster.store.synced]
@@ -200,6 +217,11 @@ class App:
         while waiting:
             if await self._signals.stopping(LOOK_FOR_SYNC):
                 return False
+            for cluster in waiting:
+                error = self._unusable.pop(cluster.source.identity, None)
+                if error is not None:
+                    del self._feeds[cluster.source.identity]
+                    raise error
             now = loop.time()
             waiting = [cluster for cluster in waiting if not cluster.store.synced]
             late = [one for one in waiting if now - started >= one.source.startup_timeout]
@@ -321,6 +343,12 @@ class App:
 
 def _reload_of(configuration: Configuration) -> Reload | None:
     return next((need for need in configuration.needs if isinstance(need, Reload)), None)
+
+
+def _leaf(errors: BaseExceptionGroup[ConfigError]) -> ConfigError:
+    """Give one error of a group, however deep it is."""
+    first = errors.exceptions[0]
+    return _leaf(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _panic(question: str, error: Exception) -> None:

@@ -5,17 +5,19 @@ Parity: CoreDNS ``coremain/run.go`` (corefile-features c).
 
 import argparse
 import asyncio
-from collections.abc import Coroutine
+import logging
+from collections.abc import Callable, Coroutine
 from importlib import import_module
 from typing import Any, cast
 
 from svcdns.aio import logs
-from svcdns.aio.app import App, Feed, Settings
+from svcdns.aio.app import App, Settings
 from svcdns.aio.banner import version_lines
 from svcdns.aio.corefilesource import CorefileSource
 from svcdns.errors import ConfigError
 from svcdns.kube.source import ApiSource
 from svcdns.kube.store import Store
+from svcdns.metrics import Registry
 from svcdns.plugins.order import NAMES
 
 HELP = "The cluster DNS server; takes CoreDNS's flags and reads its Corefile."
@@ -75,9 +77,10 @@ def run(args: argparse.Namespace) -> int:
         writer.flush()
 
 
-def _feed(source: ApiSource, store: Store) -> Coroutine[Any, Any, None]:
+def _feed(source: ApiSource, store: Store, registry: Registry) -> Coroutine[Any, Any, None]:
     """Keep a store filled; the API's client is large, and imported for this only."""
-    return cast("Feed", import_module("svcdns.aio.feed").feed)(source, store)
+    feed = cast("Callable[..., Coroutine[Any, Any, None]]", import_module("svcdns.aio.feed").feed)
+    return feed(source, store, log=logging.getLogger("svcdns.kubernetes"), registry=registry)
 
 
 def _plugins() -> str:
