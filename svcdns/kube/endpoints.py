@@ -17,6 +17,7 @@ Parity: kubernetes ``pkg/controller/endpointslice``, ``staging/src/k8s.io/endpoi
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from ipaddress import ip_address
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -190,6 +191,26 @@ class Declared(Struct, frozen=True):
 
 NOTHING = Declared()
 
+_Label: TypeAlias = tuple[str, str, str]
+"""Namespace, name and value."""
+
+
+def _labels(namespace: str, labels: Mapping[str, str] | None) -> list[_Label]:
+    return [(namespace, name, value) for name, value in (labels or {}).items()]
+
+
+def _enter(
+    index: dict[_Label, set[ObjectKey]], label: _Label, key: ObjectKey, *, present: bool
+) -> None:
+    """Add a key to an index or take it out; no label keeps an empty set."""
+    if present:
+        index.setdefault(label, set()).add(key)
+        return
+    keys = index.get(label, set())
+    keys.discard(key)
+    if not keys:
+        index.pop(label, None)
+
 
 class SliceController:
     """Keeps the slices of a store in step with its Services, Pods and Nodes.
@@ -202,10 +223,10 @@ class SliceController:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._dirty: set[ObjectKey] = set()
-        self._selecting: dict[str, set[ObjectKey]] = {}
-        "Services with a selector, by namespace."
-        self._pods: dict[str, set[ObjectKey]] = {}
-        "Pods by namespace."
+        self._services: dict[_Label, set[ObjectKey]] = {}
+        "Services by one label of their selector, the first by name."
+        self._pods: dict[_Label, set[ObjectKey]] = {}
+        "Pods by each of their labels."
         self._zones: dict[str, str] = {}
         self._made: dict[ObjectKey, set[ObjectKey]] = {}
         "Names of our slices, by Service."
@@ -249,9 +270,17 @@ class SliceController:
             return declared.owned
         if not service.spec.selector:
             return mirror(declared.endpoints) if declared.endpoints else declared.owned
-        pods = [self._store.pods[pod] for pod in self._pods.get(key[0], ())]
-        selected = [pod for pod in pods if selects(service, pod)]
+        selected = list(self._selected(service))
         return compute(service, selected, self._zones) if selected else declared.owned
+
+    def _selected(self, service: Service) -> Iterator[Pod]:
+        """Iterate over the Pods of a Service, looking only at those with its rarest label."""
+        labels = _labels(service.key[0], service.spec.selector)
+        candidates = min((self._pods.get(label, set()) for label in labels), key=len)
+        for key in candidates:
+            pod = self._store.pods[key]
+            if selects(service, pod):
+                yield pod
 
     def _note(self, delta: Delta) -> None:
         match delta.kind:
@@ -265,25 +294,21 @@ class SliceController:
                 pass
 
     def _note_service(self, delta: Delta) -> None:
-        assert isinstance(delta.new, Service | None)
         self._dirty.add(delta.key)
-        of_namespace = self._selecting.setdefault(delta.key[0], set())
-        if delta.new and delta.new.spec.selector:
-            of_namespace.add(delta.key)
-        else:
-            of_namespace.discard(delta.key)
+        for service in (delta.old, delta.new):
+            if isinstance(service, Service) and service.spec.selector:
+                label = min(_labels(delta.key[0], service.spec.selector))
+                _enter(self._services, label, delta.key, present=service is delta.new)
 
     def _note_pod(self, delta: Delta) -> None:
-        pods = self._pods.setdefault(delta.key[0], set())
-        if delta.new:
-            pods.add(delta.key)
-        else:
-            pods.discard(delta.key)
-        states = [one for one in (delta.old, delta.new) if isinstance(one, Pod)]
-        for key in self._selecting.get(delta.key[0], ()):
-            service = self._store.services[key]
-            if any(selects(service, pod) for pod in states):
-                self._dirty.add(key)
+        for pod in (delta.old, delta.new):
+            if not isinstance(pod, Pod):
+                continue
+            for label in _labels(delta.key[0], pod.metadata.labels):
+                _enter(self._pods, label, delta.key, present=pod is delta.new)
+                for key in self._services.get(label, ()):
+                    if selects(self._store.services[key], pod):
+                        self._dirty.add(key)
 
     def _note_node(self, delta: Delta) -> None:
         """Recompute the Services with a Pod on a Node whose zone has changed."""
