@@ -9,7 +9,7 @@ import pytest
 
 
 class Namespace:
-    """One network namespace with a loopback and a dummy interface."""
+    """One network namespace with a loopback interface."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -18,12 +18,16 @@ class Namespace:
         self._run(*self.inside("ip", "link", "set", "lo", "up"))
 
     def address(self, *addresses: str) -> None:
-        """Give a dummy interface these addresses: without one, glibc asks for no address."""
-        self._run(*self.inside("ip", "link", "add", "dummy0", "type", "dummy"))
-        self._run(*self.inside("ip", "link", "set", "dummy0", "up"))
+        """Give an interface these addresses: without one, glibc asks for none (AI_ADDRCONFIG).
+
+        A pair of veth ends stands in for a dummy interface, which not every kernel has.
+        """
+        self._run(*self.inside("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1"))
+        for end in ("eth0", "eth1"):
+            self._run(*self.inside("ip", "link", "set", end, "up"))
         for address in addresses:
             flags = ["nodad"] if ":" in address else []
-            self._run(*self.inside("ip", "address", "add", address, "dev", "dummy0", *flags))
+            self._run(*self.inside("ip", "address", "add", address, "dev", "eth0", *flags))
 
     def resolv_conf(self, text: str) -> None:
         """Give the namespace an /etc/resolv.conf of its own."""
