@@ -51,6 +51,10 @@ Place: TypeAlias = tuple[str, str, int, str]
 
 log = logging.getLogger(__name__)
 
+_unheard = logging.getLogger(f"{__name__}.http")
+"""aiohttp's: a traceback for every malformed request is nothing that a person can act on."""
+_unheard.setLevel(logging.CRITICAL)
+
 
 def places(pod: Pod) -> Iterator[Place]:
     """Iterate over what a Pod wants served."""
@@ -182,7 +186,7 @@ class _Http(_Endpoint):
     """Answers every request with one line, so that ``sort | uniq -c`` shows the spread."""
 
     async def start(self) -> None:
-        self._web = web.Server(self._handle, access_log=None)
+        self._web = web.Server(self._handle, access_log=None, logger=_unheard)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._accept, sock=self.sock)
 

@@ -147,19 +147,19 @@ class ManifestDirectory:
         path = self._root / file
         try:
             if path.stat().st_size > MAX_OCTETS:
-                raise ManifestError(file, 1, f"larger than {MAX_OCTETS >> 20} MiB: split it")
+                raise ManifestError(shown(file), 1, f"larger than {MAX_OCTETS >> 20} MiB: split it")
             content = path.read_bytes()
         except ManifestError as error:
             return _Read(file, None, error)
         except FileNotFoundError:
             return _Read(file, None, None)  # the next look misses it
         except OSError as error:
-            return _Read(file, None, ManifestError(file, 1, error.strerror or str(error)))
+            return _Read(file, None, ManifestError(shown(file), 1, error.strerror or str(error)))
         digest = blake2b(content, digest_size=16).digest()
         if digest == self._digests.get(file):
             return _Read(file, digest, None)
         try:
-            return _Read(file, digest, parse(content, file))
+            return _Read(file, digest, parse(content, shown(file)))
         except ManifestError as error:
             return _Read(file, digest, error)
 
@@ -168,17 +168,17 @@ class ManifestDirectory:
         gone = list(self._gone(look))
         touched: list[str] = []
         for file in gone:
-            self._inventory.drop(file)
+            self._inventory.drop(shown(file))
             self._digests.pop(file, None)
             self._broken.discard(file)
-            touched.append(file)
+            touched.append(shown(file))
         for one in found:
             if isinstance(one.result, ManifestError):
                 self._refuse(one, one.result)
             elif one.result is not None:
                 self._broken.discard(one.file)
                 self._inventory.put(one.result)
-                touched.append(one.file)
+                touched.append(shown(one.file))
             if one.digest is not None:
                 self._digests[one.file] = one.digest
         unreadable = {f: m for f, m in self._taken.items() if f not in look.marks and f not in gone}
@@ -260,6 +260,12 @@ def _stat(root: Path, file: str, look: Look, suffixes: tuple[str, ...] = SUFFIXE
             status.st_dev,
         )
     return False
+
+
+def shown(file: str) -> str:
+    """Write a file's name so that it is one line of UTF-8; names are any octets but zero."""
+    text = file.encode("utf-8", "backslashreplace").decode()
+    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
 
 
 def _inside(file: str, folder: str) -> bool:

@@ -227,7 +227,10 @@ class Up:
         try:
             await listeners.change(configuration.servers)
         except ConfigError as error:
-            raise ConfigError(f"{error}; --dns-port N takes port N instead") from error
+            cause = error.__cause__
+            absent = isinstance(cause, OSError) and cause.errno == errno.EADDRNOTAVAIL
+            flag = "--dns-address A takes address A" if absent else "--dns-port N takes port N"
+            raise ConfigError(f"{error}; {flag} instead") from error
 
     async def _serve(
         self,

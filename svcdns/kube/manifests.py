@@ -268,14 +268,18 @@ def _duplicate_keys(document: Document, subject: str) -> list[Notice]:
 def _subject(value: Plain, kind: str) -> str:
     meta = value.get("metadata") if isinstance(value, dict) else None
     meta = meta if isinstance(meta, dict) else {}
-    name, namespace = meta.get("name"), meta.get("namespace")
-    words = [kind] if kind else []
-    if isinstance(name, str) and name:
-        if kind in _CLUSTER_WIDE:
-            words.append(name)
-        else:
-            words.append(f"{namespace if isinstance(namespace, str) else 'default'}/{name}")
+    name, namespace = _printable(meta.get("name")), _printable(meta.get("namespace"))
+    words = [_printable(kind)] if kind else []
+    if name:
+        words.append(name if kind in _CLUSTER_WIDE else f"{namespace or 'default'}/{name}")
     return " ".join(words)
+
+
+def _printable(value: object) -> str:
+    """Give a text for a message; one with control characters is quoted, anything else empty."""
+    if not isinstance(value, str):
+        return ""
+    return value if value.isprintable() else repr(value)
 
 
 def _name(value: Plain) -> str:

@@ -211,3 +211,17 @@ async def test_run_follows_the_store(demo: Demo) -> None:
     finally:
         task.cancel()
     assert (await get("127.199.0.1")).startswith("default/a ")
+
+
+async def test_a_malformed_request_is_refused_without_a_word(
+    demo: Demo, caplog: pytest.LogCaptureFixture
+) -> None:
+    await demo.put(made("a", "http", "127.199.0.1"))
+    for request in (b"garbage\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: zz\r\n\r\n"):
+        reader, writer = await asyncio.open_connection("127.199.0.1", PORT)
+        writer.write(request)
+        assert b" 400 " in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+    assert caplog.records == []

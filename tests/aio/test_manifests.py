@@ -298,3 +298,20 @@ async def test_run_takes_up_changes_by_itself(watched: Watched, tmp_path: Path) 
     finally:
         task.cancel()
     assert ("default", "web-0") in watched.store.pods
+
+
+async def test_a_file_with_an_odd_name_is_served_and_written_in_one_line(
+    watched: Watched, tmp_path: Path
+) -> None:
+    odd = tmp_path / os.fsdecode(b"a\nb\xff.yaml")
+    odd.write_bytes(API)
+    await watched.settle()
+    assert watched.services == {"web", "api"}
+
+    odd.unlink()
+    await watched.settle()
+    assert watched.services == {"web"}
+    assert watched.said() == [
+        r"a\x0ab\udcff.yaml: added: Service default/api 127.1.1.2",
+        r"a\x0ab\udcff.yaml: removed: Service default/api",
+    ]

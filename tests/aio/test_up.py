@@ -215,6 +215,13 @@ async def test_a_port_that_is_taken_is_one_line_with_the_flag(tmp_path: Path) ->
             assert running.lines == [line]
 
 
+async def test_an_address_that_is_not_here_is_one_line_with_the_flag(tmp_path: Path) -> None:
+    async with up(str(tmp_path), "--no-proxy", "--dns-address", "203.0.113.7") as running:
+        line = await running.line("listen udp 203.0.113.7:")
+        assert line.endswith("--dns-address A takes address A instead")
+        assert await asyncio.wait_for(running.process.wait(), DEADLINE) == 1
+
+
 def test_the_demo_is_found_in_a_checkout() -> None:
     assert demo_directory() == ROOT / "config" / "demo"
 

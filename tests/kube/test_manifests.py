@@ -177,3 +177,12 @@ def test_a_document_that_is_no_mapping_is_left_out() -> None:
 def test_a_broken_file_raises_with_its_line() -> None:
     with pytest.raises(ManifestError, match=r"f\.yaml:3: not YAML: "):
         parse(b"a: 1\nb: 2\n c: 3\n", "f.yaml")
+
+
+def test_a_name_cannot_break_out_of_its_line() -> None:
+    text = WEB.replace("name: web", 'name: "a\\nb\\e[31m"').replace("port: 80", "port: x")
+
+    assert notices(text) == [
+        "f.yaml:7: Service default/'a\\nb\\x1b[31m': left out: "
+        "spec.ports[0].port: expected int, got str"
+    ]
