@@ -356,6 +356,12 @@ class Context(Struct, frozen=True):
     hostname: str = "localhost"
     "Of this machine (``nsid``, ``chaos``)."
 
+    def path(self, text: str) -> str:
+        """Give the path that an option means, below *root* unless it is absolute."""
+        if text.startswith("/") or not self.root:
+            return text
+        return f"{self.root.rstrip('/')}/{text}"
+
 
 Setup: TypeAlias = Callable[[tuple[Directive, ...], Context], Plugin | None]
 """All directives of one name in a block, to a plugin (or ``None``: nothing in the chain).

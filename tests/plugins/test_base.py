@@ -1,8 +1,10 @@
 """The vocabulary of plugins."""
 
 import pytest
+from msgspec.structs import replace
 
 from svcdns.plugins.base import Ask, Client, Delay, Drop, Failed, Outcome, Transport, then
+from tests.support.corefile import Outside
 
 
 def test_then_changes_a_finished_outcome_at_once() -> None:
@@ -37,3 +39,19 @@ def test_a_client_knows_its_labels(
     client = Client(address, 1, transport)
 
     assert (client.family, client.udp) == (family, udp)
+
+
+@pytest.mark.parametrize(
+    ("root", "text", "path"),
+    [
+        ("", "db.example", "db.example"),
+        ("/etc/coredns", "db.example", "/etc/coredns/db.example"),
+        ("/etc/coredns/", "zones/db", "/etc/coredns/zones/db"),
+        ("/", "db", "/db"),
+        ("/etc/coredns", "/var/db", "/var/db"),
+    ],
+)
+def test_relative_paths_start_at_root(root: str, text: str, path: str) -> None:
+    context = replace(Outside().context(), root=root)
+
+    assert context.path(text) == path
