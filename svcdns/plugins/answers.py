@@ -101,13 +101,14 @@ class AnswerTable:
         self.entries: OrderedDict[bytes, Entry] = OrderedDict()
         "The drain loop calls ``entries.get`` itself; only this class writes."
         self.prepared: OrderedDict[QuestionKey, Prepared] = OrderedDict()
-        self._limit = limit
+        self.limit = limit
+        "Entries of each sort."
         self._keys: dict[Owner, set[bytes | QuestionKey]] = {}
 
     def put(self, key: bytes, entry: Entry) -> None:
         """Store an entry, pushing out the oldest when there are too many."""
         self.discard(key)
-        if len(self.entries) >= self._limit:
+        if len(self.entries) >= self.limit:
             self.discard(next(iter(self.entries)))
         self.entries[key] = entry
         self._own(key, entry.owners)
@@ -115,7 +116,7 @@ class AnswerTable:
     def prepare(self, key: QuestionKey, prepared: Prepared) -> None:
         """Store records by question, pushing out the oldest when there are too many."""
         self.discard(key)
-        if len(self.prepared) >= self._limit:
+        if len(self.prepared) >= self.limit:
             self.discard(next(iter(self.prepared)))
         self.prepared[key] = prepared
         self._own(key, prepared.owners)

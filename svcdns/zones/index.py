@@ -90,9 +90,9 @@ class ClusterIndex:
         self.store.unsubscribe(self.follow)
 
     def services_at(self, address: str) -> list[Service]:
-        """Services with this cluster IP; the first one answers a PTR (rule F4)."""
+        """Services with this cluster IP by name; the first one answers a PTR (rule F4)."""
         services = self.store.services
-        return [services[key] for key in self._services.get(address) if key in services]
+        return [services[key] for key in sorted(self._services.get(address)) if key in services]
 
     def slices_at(self, address: str) -> list[EndpointSlice]:
         """Slices that hold a ready endpoint with this address (rule F5)."""
