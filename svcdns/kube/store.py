@@ -89,6 +89,10 @@ class Store:
         """All ServiceImports; read only."""
         return cast("dict[ObjectKey, ServiceImport]", self._objects[Kind.SERVICE_IMPORT])
 
+    def count(self, kind: Kind) -> int:
+        """Give the number of objects of a kind."""
+        return len(self._objects[kind])
+
     def slices_of(self, service: ObjectKey) -> Iterable[EndpointSlice]:
         """Iterate over the slices labelled with a Service, whether or not it exists."""
         found = self._slices.get(service)
