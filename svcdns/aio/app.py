@@ -124,6 +124,7 @@ class App:
             log.critical("a part of the server has died", exc_info=errors)
             return CRASHED
         finally:
+            self._listeners.close()
             await self._sites.close()
             await self._upstreams.close()
             self._signals.release()

@@ -18,6 +18,10 @@ FLUSH_CHARACTERS = 65536
 """Characters that are gathered at most."""
 
 
+PLUGIN = "plugin/"
+"""Loggers of this name have it in front of their lines: ``plugin/kubernetes: …``."""
+
+
 class LineWriter:
     """Gathers lines for a stream."""
 
@@ -73,6 +77,8 @@ class CoreDnsHandler(logging.Handler):
         try:
             level = "FATAL" if record.levelno >= logging.CRITICAL else record.levelname
             text = record.getMessage()
+            if record.name.startswith(PLUGIN):
+                text = f"{record.name}: {text}"
             if record.exc_info:
                 text += "\n" + logging.Formatter().formatException(record.exc_info)
             self.writer.write(f"[{level}] {text}")

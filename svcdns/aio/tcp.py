@@ -142,6 +142,12 @@ class StreamListener:
                 await asyncio.wait_for(self._empty.wait(), grace)
             except TimeoutError:
                 pass  # who is not done by now loses the answer
+        self.close()
+
+    def close(self) -> None:
+        """Close at once; queries under way are not answered."""
+        if self._server:
+            self._server.close()
         for connection in list(self.connections):
             connection.abort()
         self.sock.close()

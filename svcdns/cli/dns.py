@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 def _feed(source: ApiSource, store: Store, registry: Registry) -> Coroutine[Any, Any, None]:
     """Keep a store filled; the API's client is large, and imported for this only."""
     feed = cast("Callable[..., Coroutine[Any, Any, None]]", import_module("svcdns.aio.feed").feed)
-    return feed(source, store, log=logging.getLogger("svcdns.kubernetes"), registry=registry)
+    return feed(source, store, log=logging.getLogger("plugin/kubernetes"), registry=registry)
 
 
 def _plugins() -> str:

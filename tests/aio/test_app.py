@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import io
+import logging
 import os
 import signal
 import socket
@@ -16,6 +18,13 @@ import dns.message
 import dns.rcode
 import pytest
 
+from svcdns.aio.app import App, Feed, Settings
+from svcdns.aio.corefilesource import CorefileSource
+from svcdns.aio.logs import CoreDnsHandler, LineWriter
+from svcdns.errors import ConfigError, CredentialsError
+from svcdns.kube.source import ApiSource
+from svcdns.kube.store import Store
+from svcdns.metrics import Registry
 from tests.support.ports import free_port
 from tests.support.resolver import ADDRESS, Resolver, Step
 from tests.support.waiting import until
@@ -297,6 +306,143 @@ async def test_quiet_says_nothing_at_start(tmp_path: Path) -> None:
         assert await server.end() == 0
 
     assert [line for line in server.lines if not line.startswith("[INFO] SIGTERM")] == []
+
+
+KUBERNETES = """
+.:{port} {{
+    ready :{ready}
+    kubernetes cluster.local {{
+        endpoint http://127.0.0.1:1
+        startup_timeout {timeout}
+    }}
+}}
+"""
+
+
+class InProcess:
+    """The app in this process, with a feed of ours instead of an API server."""
+
+    def __init__(self, path: Path, feed: Feed, **settings: str) -> None:
+        self.port, self.ready = free_port(), free_port()
+        self.path = path
+        path.write_text(KUBERNETES.format(port=self.port, ready=self.ready, **settings))
+        self.stream = io.StringIO()
+        self.writer = LineWriter(self.stream)
+        source = CorefileSource(str(path), warn=self.writer.write)
+        self.app = App(Settings(source, feed), self.writer)
+
+    @contextlib.asynccontextmanager
+    async def run(self) -> AsyncIterator["asyncio.Task[int]"]:
+        handler = CoreDnsHandler(self.writer)
+        logging.getLogger().addHandler(handler)
+        task = asyncio.ensure_future(self.app.run())
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            logging.getLogger().removeHandler(handler)
+
+    async def says(self, text: str) -> None:
+        await until(lambda: text in self.stream.getvalue())
+
+    async def ask(self, name: str) -> dns.message.Message:
+        query = dns.message.make_query(name, "A")
+        return await dns.asyncquery.udp(query, "127.0.0.1", port=self.port, timeout=5)
+
+
+async def silent(source: ApiSource, store: Store, registry: Registry) -> None:
+    """Never hear of the API server."""
+    await asyncio.Event().wait()
+
+
+async def test_without_an_api_server_it_starts_late_and_admits_ignorance(tmp_path: Path) -> None:
+    """Rules I1 and I2."""
+    made = InProcess(tmp_path / "Corefile", silent, timeout="1s")
+    async with made.run() as task:
+        await made.says("waiting for Kubernetes API before starting server")
+        assert await status(made.ready, "/ready") == 503
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", made.port)
+        await made.says("[WARNING] plugin/kubernetes: starting server with unsynced Kubernetes API")
+        await made.says("svcdns-")
+
+        assert (await made.ask("web.prod.svc.cluster.local.")).rcode() == dns.rcode.SERVFAIL
+        assert await status(made.ready, "/ready") == 503
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.wait_for(task, 10) == 0
+
+
+async def test_a_server_that_hears_of_everything_starts_at_once(tmp_path: Path) -> None:
+    async def feed(source: ApiSource, store: Store, registry: Registry) -> None:
+        for kind in source.kinds:
+            store.replace(kind, ())
+        await asyncio.Event().wait()
+
+    made = InProcess(tmp_path / "Corefile", feed, timeout="60s")
+    async with made.run() as task:
+        await made.says("svcdns-")
+
+        assert (await made.ask("web.prod.svc.cluster.local.")).rcode() == dns.rcode.NXDOMAIN
+        assert await status(made.ready, "/ready") == 200
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.wait_for(task, 10) == 0
+
+
+async def test_a_signal_while_waiting_for_the_api_ends_it(tmp_path: Path) -> None:
+    made = InProcess(tmp_path / "Corefile", silent, timeout="60s")
+    async with made.run() as task:
+        await made.says("waiting for Kubernetes API")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+        assert await asyncio.wait_for(task, 10) == 0
+
+
+async def test_credentials_that_cannot_be_used_end_the_start(tmp_path: Path) -> None:
+    async def feed(source: ApiSource, store: Store, registry: Registry) -> None:
+        raise CredentialsError("kubeconfig /x: no such file")
+
+    made = InProcess(tmp_path / "Corefile", feed, timeout="60s")
+    async with made.run() as task:
+        with pytest.raises(ConfigError, match="kubeconfig /x: no such file"):
+            await asyncio.wait_for(task, 10)
+
+
+async def test_credentials_that_cannot_be_used_fail_a_reload(tmp_path: Path) -> None:
+    async def feed(source: ApiSource, store: Store, registry: Registry) -> None:
+        if source.endpoint.endswith(":2"):
+            raise CredentialsError("kubeconfig /x: no such file")
+        for kind in source.kinds:
+            store.replace(kind, ())
+        await asyncio.Event().wait()
+
+    made = InProcess(tmp_path / "Corefile", feed, timeout="60s")
+    async with made.run() as task:
+        await made.says("svcdns-")
+        made.path.write_text(made.path.read_text().replace("127.0.0.1:1", "127.0.0.1:2"))
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await made.says("reload failed: kubeconfig /x: no such file")
+
+        assert (await made.ask("web.prod.svc.cluster.local.")).rcode() == dns.rcode.NXDOMAIN
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.wait_for(task, 10) == 0
+
+
+async def test_a_part_that_dies_ends_the_process(tmp_path: Path) -> None:
+    """A pod that restarts is better than one that lies."""
+    die = asyncio.Event()
+
+    async def feed(source: ApiSource, store: Store, registry: Registry) -> None:
+        await die.wait()
+        raise KeyError("a bug")
+
+    made = InProcess(tmp_path / "Corefile", feed, timeout="0s")
+    async with made.run() as task:
+        await made.says("svcdns-")
+        die.set()
+
+        assert await asyncio.wait_for(task, 10) == 1
+    assert "[FATAL] a part of the server has died" in made.stream.getvalue()
 
 
 async def test_an_upstream_that_is_ourselves_is_named(tmp_path: Path) -> None:

@@ -76,6 +76,19 @@ async def test_a_new_configuration_takes_over_the_sockets(listeners: Listeners) 
         await asyncio.open_connection("127.0.0.1", goes)
 
 
+async def test_closing_waits_for_nobody(listeners: Listeners) -> None:
+    port = free_port()
+    await listeners.change([server(port, 3)])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    listeners.close()
+
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
 @pytest.mark.parametrize("check", [True, False])
 async def test_a_taken_port_is_told_and_nothing_changes(

@@ -40,6 +40,13 @@ def test_lines_have_coredns_form(stream: io.StringIO, level: int, line: str) -> 
     assert stream.getvalue() == line + "\n"
 
 
+def test_a_plugins_logger_puts_its_name_in_front(stream: io.StringIO) -> None:
+    set_up(stream=stream)
+    logging.getLogger("plugin/kubernetes").info("synced")
+
+    assert stream.getvalue() == "[INFO] plugin/kubernetes: synced\n"
+
+
 def test_debug_lines_come_only_when_asked_for(stream: io.StringIO) -> None:
     set_up(stream=stream)
     logging.getLogger("svcdns.x").debug("one")
