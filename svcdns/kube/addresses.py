@@ -25,13 +25,17 @@ from hashlib import blake2b
 from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from svcdns.kube.objects import Kind, ObjectKey
+from svcdns.kube.objects import Kind, ObjectKey, Service, ServicePort
 
 SERVICES = IPv4Network("127.96.0.0/12")
 PODS = IPv4Network("127.244.0.0/14")
 RESERVED = IPv4Network("127.0.0.0/16")
 LOOPBACK = IPv4Network("127.0.0.0/8")
+
+NODE_PORTS = range(30000, 32768)
+"""Node ports that are given, the API server's ``--service-node-port-range`` default."""
 
 MAX_PROBES = 1 << 16
 """Attempts for one name before there is none to give; a range has 260,000 addresses or more."""
@@ -135,3 +139,39 @@ def _probe(claim: Claim, taken: Container[str], reserved: Container[str]) -> str
         if text not in taken and text not in reserved and not _awkward(address):
             return text
     raise AssertionError(f"no address left in {pool} for {name}")
+
+
+def allocate_node_ports(services: Iterable[Service]) -> dict[ObjectKey, tuple[ServicePort, ...]]:
+    """Give node ports to the Services that want some and name none, as the API server does.
+
+    Chosen by hash, as addresses are.  A number counts once for a protocol, so a port that a
+    Service has for TCP and UDP may get the same number for both, or not.
+
+    Returns:
+        The ports of every Service of which one was given a number.
+    """
+    exposed = [one for one in services if one.spec.type in ("NodePort", "LoadBalancer")]
+    taken = {(port.node_port, port.protocol) for one in exposed for port in one.ports}
+    found: dict[ObjectKey, tuple[ServicePort, ...]] = {}
+    for one in sorted(exposed, key=lambda service: service.key):
+        if all(port.node_port for port in one.ports):
+            continue
+        ports = []
+        for port in one.ports:
+            number = port.node_port or _probe_port(one.key, port, taken)
+            taken.add((number, port.protocol))
+            ports.append(replace(port, node_port=number))
+        found[one.key] = tuple(ports)
+    return found
+
+
+def _probe_port(key: ObjectKey, port: ServicePort, taken: Container[tuple[int, str]]) -> int:
+    """Choose a number; 0 when all are taken, and then the port has none."""
+    name = f"{key[0]}/{key[1]}:{port.name or port.port}/{port.protocol}"
+    digest = blake2b(name.encode(), digest_size=8).digest()
+    start = int.from_bytes(digest) % len(NODE_PORTS)
+    for step in range(len(NODE_PORTS)):
+        number = NODE_PORTS[(start + step) % len(NODE_PORTS)]
+        if (number, port.protocol) not in taken:
+            return number
+    return 0

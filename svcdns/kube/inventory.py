@@ -14,7 +14,14 @@ from typing import cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from svcdns.kube.addresses import Claim, Lease, Origin, allocate, in_loopback
+from svcdns.kube.addresses import (
+    Claim,
+    Lease,
+    Origin,
+    allocate,
+    allocate_node_ports,
+    in_loopback,
+)
 from svcdns.kube.endpoints import MANAGED_BY, Declared, SliceController
 from svcdns.kube.manifests import (
     DEFAULT_NAMESPACE,
@@ -35,6 +42,7 @@ from svcdns.kube.objects import (
     Pod,
     PodIP,
     Service,
+    ServicePort,
 )
 from svcdns.kube.store import Delta, Store
 
@@ -109,6 +117,7 @@ class Inventory:
             reserved=self._reserved,
             bindable=self._bindable,
         )
+        node_ports = allocate_node_ports(one for one in plain if isinstance(one, Service))
         places = {(one.kind, one.key): one for one in in_force}
         names: dict[Kind, list[ObjectKey]] = {kind: [] for kind in Kind}
         for one in plain:
@@ -118,7 +127,7 @@ class Inventory:
             if place := places.get((kind.value, one.key)):
                 notices += self._about_addresses(place, lease)
             if kind is not Kind.ENDPOINT_SLICE:
-                self._store.apply(complete(one, lease))
+                self._store.apply(complete(one, lease, node_ports.get(one.key)))
         for kind in Kind:
             if kind is not Kind.ENDPOINT_SLICE:
                 self._store.replace(kind, names[kind])
@@ -245,8 +254,12 @@ def _claim(found: KubeObject) -> Claim | None:
             return None
 
 
-def complete(found: KubeObject, lease: Lease | None) -> KubeObject:
-    """Put an address that was given in the place of the manifest's IPv4 address."""
+def complete(
+    found: KubeObject, lease: Lease | None, ports: tuple[ServicePort, ...] | None = None
+) -> KubeObject:
+    """Put in what was given: an address for the manifest's IPv4 address, ports with node ports."""
+    if ports and isinstance(found, Service):
+        found = replace(found, spec=replace(found.spec, ports=ports))
     if lease is None or lease.origin is Origin.GIVEN:
         return found
     wanted, address = _wanted(found), lease.address

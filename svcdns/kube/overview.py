@@ -122,7 +122,8 @@ def _port(service: Service, port: ServicePort, reach: Reach) -> str:
     name = f"{port.name}:" if port.name else ""
     bound = bound_port(service, port, reach)
     here = f" (at {bound})" if reach.proxy and service.addresses and bound != port.port else ""
-    return f"{name}{port.port}/{port.protocol}{here}"
+    node_port = f" node port {port.node_port}" if port.node_port else ""
+    return f"{name}{port.port}/{port.protocol}{here}{node_port}"
 
 
 def _endpoints(slices: Iterable[EndpointSlice]) -> Iterator[str]:

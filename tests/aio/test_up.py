@@ -112,6 +112,9 @@ async def test_the_demo_answers_and_forwards() -> None:
     async with up() as running:
         await running.line("Ctrl-C stops")
         await running.line("who.am.i")
+        assert not [
+            line for line in running.lines if line.startswith("[")
+        ]  # nothing to complain of
         zone = "svc.cluster.local."
 
         (web,) = await running.texts(f"web.default.{zone}")

@@ -2,11 +2,14 @@
 
 from ipaddress import ip_address
 from random import Random
+from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from svcdns.kube.addresses import (
+    NODE_PORTS,
     PODS,
     RESERVED,
     SERVICES,
@@ -14,9 +17,10 @@ from svcdns.kube.addresses import (
     Lease,
     Origin,
     allocate,
+    allocate_node_ports,
     in_loopback,
 )
-from svcdns.kube.objects import Kind
+from svcdns.kube.objects import Kind, Service
 
 
 def service(name: str, wanted: str = "") -> Claim:
@@ -98,6 +102,48 @@ def test_ipv6_loopback_is_not_a_range() -> None:
     assert in_loopback("127.255.0.1")
     assert not in_loopback("::1")
     assert not in_loopback("10.0.0.1")
+
+
+def exposed(name: str, *ports: dict[str, Any], kind: str = "NodePort") -> Service:
+    value = {
+        "metadata": {"name": name, "namespace": "a"},
+        "spec": {"type": kind, "ports": ports},
+    }
+    return msgspec.convert(value, Service)
+
+
+def numbers(*services: Service) -> dict[str, list[int]]:
+    found = allocate_node_ports(services)
+    return {key[1]: [port.node_port for port in ports] for key, ports in found.items()}
+
+
+def test_node_ports_are_the_same_after_a_restart_and_in_the_usual_range() -> None:
+    web = exposed("web", {"port": 80, "name": "http"}, {"port": 81, "name": "b"})
+
+    first, second = numbers(web)["web"]
+    assert first in NODE_PORTS
+    assert second in NODE_PORTS
+    assert first != second
+    assert numbers(exposed("api", {"port": 80}, kind="LoadBalancer"), web)["web"] == [first, second]
+
+
+def test_a_node_port_that_a_manifest_names_is_nobody_elses() -> None:
+    (chosen,) = numbers(exposed("web", {"port": 80}))["web"]
+    given = exposed("a", {"port": 1, "nodePort": chosen})
+
+    assert numbers(given, exposed("web", {"port": 80}))["web"] != [chosen]
+    udp = exposed("a", {"port": 1, "nodePort": chosen, "protocol": "UDP"})
+    assert numbers(udp, exposed("web", {"port": 80})) == {"web": [chosen]}
+
+
+def test_when_all_node_ports_are_taken_there_is_none_to_give() -> None:
+    everything = exposed("a", *[{"port": n, "nodePort": n} for n in NODE_PORTS])
+
+    assert numbers(everything, exposed("web", {"port": 80})) == {"web": [0]}
+
+
+def test_services_inside_the_cluster_get_no_node_port() -> None:
+    assert numbers(exposed("web", {"port": 80}, kind="ClusterIP")) == {}
 
 
 NAMES = st.text("ab", min_size=1, max_size=3)

@@ -127,6 +127,15 @@ def slices(name: str, managed_by: str, address: str, of: str = "web") -> dict[st
     }
 
 
+def test_a_node_port_is_given_and_shown_in_the_store() -> None:
+    directory = Directory()
+    directory.put("a.yaml", service("web", type="NodePort"))
+
+    found = directory.store.services["default", "web"]
+    assert 30000 <= found.ports[0].node_port <= 32767
+    assert found.addresses != ()
+
+
 def test_hand_made_slices_stay_and_exported_ones_give_way_to_pods() -> None:
     directory = Directory()
     directory.put(

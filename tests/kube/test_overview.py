@@ -115,6 +115,14 @@ def test_a_stand_in_is_recognised_and_free(
     assert stand_in(port, taken, first) == bound
 
 
+def test_a_node_port_is_shown() -> None:
+    directory = Directory()
+    ports = [{"port": 8080, "nodePort": 30080}]
+    directory.put("a.yaml", service("web", type="NodePort", clusterIP="127.1.1.1", ports=ports))
+
+    assert any("8080/TCP node port 30080" in line for line in shown(directory))
+
+
 def test_an_empty_directory_says_so() -> None:
     assert shown(Directory())[2:] == ["No Services yet."]
 
