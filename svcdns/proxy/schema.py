@@ -1,0 +1,277 @@
+"""The table: its sets, and the chains that look things up in them.
+
+Nothing here grows with the cluster.  A new connection takes one look-up of its address and port
+in the verdict map ``services``, which leads to a chain for the *number* of backends, which draws
+a slot and looks the backend up in the map ``slots``: two look-ups whatever there is, and one
+element for each frontend and for each of its backends.
+
+========================  =====================================================================
+set or map                content
+========================  =====================================================================
+services                  frontend -> ``goto CHAIN`` or ``drop``; node ports under address 0
+inside, outside           under externalTrafficPolicy Local: for pods and the node; for others
+slots                     frontend and slot -> backend
+guarded, admitted         LoadBalancer frontends with source ranges; frontend and range
+cluster-ips               every cluster IP, for ports it does not have and for masquerade
+service-cidrs             ranges of cluster IPs that nobody holds
+node-port-addresses       this node's addresses that answer on node ports
+hairpin                   (address, itself) of backends that may be their own client
+affinity                  (session, client) -> pin; filled by connections, each with its time-out
+session-slots             (session, slot) -> pin
+live                      (session, pin) that may be used
+pinned                    (session, pin) -> backend
+========================  =====================================================================
+
+All verdicts fall in chains of type nat, which see the first packet of a connection only, before
+any other table has routed it: nothing of ours is on the path of established ones.
+
+A slot is drawn into the packet's priority, which serves as a register between rules: the mark
+belongs to others as well, and while numbers can be drawn within a key, nft 1.0.6 cannot read such
+a map back.  The priority is given back in postrouting, and only packets that open a connection to
+a Service ever carry another one.
+
+*Session affinity.*  A service port with affinity has chains of its own that carry its identity,
+the *session*, as a constant, so that all of its addresses share their pins (rule R65).  A *pin*
+stands for an endpoint and not for a slot: when an endpoint leaves, its pins die with it in the
+same transaction and all others stay (rule R67).  A connection whose pin is not live loses it and
+draws anew.
+
+Constants that stand in a key are written ``FIELD and 0 xor CONSTANT``: nft has no other way.
+
+Rules R20 to R26, R30 to R34, R40 to R53, R65 to R67, R72 to R75.
+Parity: kube-proxy ``pkg/proxy/nftables/proxier.go`` setupNFTables; the layout is another one.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from msgspec import Struct
+
+from svcdns.proxy.model import LocalDetector
+from svcdns.proxy.nft import Chain, Hook, Set, Table
+
+TABLE_NAME = "svcdns-proxy"
+
+SERVICES = "services"
+INSIDE = "inside"
+OUTSIDE = "outside"
+SLOTS = "slots"
+GUARDED = "guarded"
+ADMITTED = "admitted"
+CLUSTER_IPS = "cluster-ips"
+SERVICE_CIDRS = "service-cidrs"
+NODE_PORT_ADDRESSES = "node-port-addresses"
+HAIRPIN = "hairpin"
+AFFINITY = "affinity"
+SESSION_SLOTS = "session-slots"
+LIVE = "live"
+PINNED = "pinned"
+
+INTERVALS = frozenset({ADMITTED, SERVICE_CIDRS})
+"""Sets whose elements are ranges."""
+
+REFUSE = "goto refuse"
+DROP = "drop"
+
+OURS = 0xD0000000
+"""Leading four bits of every slot and pin: how a priority is known to be one of ours."""
+
+SLOTS_FROM = OURS
+"""The first slot."""
+
+LOCAL_SLOTS = OURS + (1 << 20)
+"""The first slot of backends under policy Local where a frontend has both kinds."""
+
+PINS = 0x0FFFFFFF
+"""The bits of a pin that tell endpoints apart."""
+
+LOCAL_BIT = 1
+"""Set in a session for what holds under policy Local only."""
+
+AFFINITY_SIZE = 1 << 20
+"""Pins that are kept at most; precedent: 65,535 of each endpoint in kube-proxy."""
+
+
+class RulesetOptions(Struct, frozen=True):
+    """What the operator chose that changes rules."""
+
+    detector: LocalDetector = LocalDetector()
+    masquerade_all: bool = False
+    masquerade_mark: int = 0x4000
+    "One bit of the packet mark (rule R72)."
+
+
+class Way(StrEnum):
+    """How a connection goes on to one of N backends."""
+
+    FORWARD = "forward"
+    MASQUERADE = "masquerade"
+    "With the source replaced."
+    LOCAL = "local"
+    "To the slots of policy Local."
+
+
+class Schema:
+    """Names, sets and chains for one address family."""
+
+    def __init__(self, family: int, options: RulesetOptions) -> None:
+        self.family = family
+        self.table = Table(family, TABLE_NAME, "rules of svcdns proxy, put back when edited")
+        self.any_address = "0.0.0.0" if family == 4 else "::"
+        "Stands for all node-port addresses in keys."
+        self._options = options
+        self._ip = "ip" if family == 4 else "ip6"
+        self._mark = f"meta mark set meta mark or {options.masquerade_mark:#x}"
+
+    def key(self, node_port: bool) -> str:
+        """Spell the expressions that make a packet's key in ``services`` and ``slots``."""
+        address = f"{self._ip} daddr"
+        if node_port:
+            address += f" and {self.any_address}"
+        return f"{address} . meta l4proto . th dport"
+
+    def sets(self) -> tuple[Set, ...]:
+        """Declare all sets and maps."""
+        address = "ipv4_addr" if self.family == 4 else "ipv6_addr"
+        key, backend = f"{address} . inet_proto . inet_service", f"{address} . inet_service"
+        return (
+            Set(SERVICES, key, "verdict"),
+            Set(INSIDE, key, "verdict"),
+            Set(OUTSIDE, key, "verdict"),
+            Set(SLOTS, f"{key} . classid", backend),
+            Set(GUARDED, key),
+            Set(ADMITTED, f"{key} . {address}", flags=("interval",)),
+            Set(CLUSTER_IPS, address),
+            Set(SERVICE_CIDRS, address, flags=("interval",)),
+            Set(NODE_PORT_ADDRESSES, address),
+            Set(HAIRPIN, f"{address} . {address}"),
+            Set(AFFINITY, f"mark . {address}", "classid", ("dynamic", "timeout"), AFFINITY_SIZE),
+            Set(SESSION_SLOTS, "mark . classid", "classid"),
+            Set(LIVE, "mark . classid"),
+            Set(PINNED, "mark . inet_proto . classid", backend),
+        )
+
+    def fixed_chains(self, any_node_port_address: bool) -> tuple[Chain, ...]:
+        """Give the chains that are always there, each after those that it leads to.
+
+        Args:
+            any_node_port_address: Whether node ports answer on every local address (rule R31).
+        """
+        return (
+            Chain("refuse", ("reject",)),
+            Chain(self.local_policy(False), self._local_policy(False)),
+            Chain(self.local_policy(True), self._local_policy(True)),
+            Chain("dispatch", tuple(self._dispatch(any_node_port_address))),
+            Chain("source-nat", (self._unmark(), "masquerade fully-random")),
+            Chain("prerouting", ("jump dispatch",), Hook("nat", "prerouting", -100)),
+            Chain("output", ("jump dispatch",), Hook("nat", "output", -100)),
+            Chain("postrouting", tuple(self._postrouting()), Hook("nat", "postrouting", 100)),
+        )
+
+    def _unmark(self) -> str:
+        return f"meta mark set meta mark and {0xFFFFFFFF ^ self._options.masquerade_mark:#x}"
+
+    def _dispatch(self, any_node_port_address: bool) -> Iterator[str]:
+        ip, key = self._ip, self.key(node_port=False)
+        loopback = "127.0.0.0/8" if self.family == 4 else "::1"
+        yield f"{key} @{GUARDED} {key} . {ip} saddr != @{ADMITTED} drop"
+        if self._options.masquerade_all:
+            yield f"{ip} daddr @{CLUSTER_IPS} {self._mark}"
+        elif foreign := self._source("!="):
+            yield f"{foreign} {ip} daddr @{CLUSTER_IPS} {self._mark}"
+        yield f"{key} vmap @{SERVICES}"
+        here = (
+            f"fib daddr type local {ip} daddr != {loopback}"
+            if any_node_port_address
+            else f"{ip} daddr @{NODE_PORT_ADDRESSES}"
+        )
+        yield f"{here} {self.key(node_port=True)} vmap @{SERVICES}"
+        yield f"{ip} daddr @{CLUSTER_IPS} {REFUSE}"
+        yield f"{ip} daddr @{SERVICE_CIDRS} drop"
+
+    def _source(self, comparison: str) -> str:
+        """Match packets of pods, or with ``!=`` all others (rule R73); empty without a detector."""
+        detector = self._options.detector
+        if cidr := detector.cidr(self.family):
+            return f"{self._ip} saddr {comparison} {cidr}"
+        name = detector.interface or (detector.prefix and f"{detector.prefix}*")
+        return f'iifname {comparison} "{name}"' if name else ""
+
+    def _postrouting(self) -> Iterator[str]:
+        ip, mark = self._ip, self._options.masquerade_mark
+        yield f"meta priority and 0xf0000000 == {OURS:#x} meta priority set 0"
+        yield f"meta mark and {mark:#x} == {mark:#x} goto source-nat"
+        yield f"ct status dnat {ip} saddr . {ip} daddr @{HAIRPIN} masquerade fully-random"
+
+    def local_policy(self, node_port: bool) -> str:
+        """Name the chain that sorts sources under externalTrafficPolicy Local (rule R53)."""
+        return _prefix(node_port) + "local-policy"
+
+    def _local_policy(self, node_port: bool) -> tuple[str, ...]:
+        key = self.key(node_port)
+        pods = self._source("==")
+        short_circuit = (f"{pods} {key} vmap @{INSIDE}",) if pods else ()
+        return (
+            *short_circuit,
+            f"fib saddr type local {self._mark}",
+            f"fib saddr type local {key} vmap @{INSIDE}",
+            f"{key} vmap @{OUTSIDE}",
+        )
+
+    def counted(self, way: Way, count: int, node_port: bool) -> Chain:
+        """Give the chain that leads to one of *count* backends."""
+        first = LOCAL_SLOTS if way is Way.LOCAL else SLOTS_FROM
+        key = f"{self.key(node_port)} . meta priority"
+        rules = [_draw(count, first), f"dnat {self._ip} to {key} map @{SLOTS}"]
+        if way is Way.MASQUERADE:
+            rules.insert(0, self._mark)
+        return Chain(f"{_prefix(node_port)}{way.value}-{count}", tuple(rules))
+
+    def session(self, session: int, count: int, timeout: int) -> Chain:
+        """Give the chain of a service port with affinity.
+
+        Args:
+            session: Its identity; with :data:`LOCAL_BIT` for the backends of policy Local.
+            count: Number of these backends.
+            timeout: Seconds that a pin outlives the last new connection (rule R66).
+        """
+        own = f"meta mark and 0 xor {session:#010x}"
+        shared = f"meta mark and 0 xor {session & ~LOCAL_BIT:#010x}"
+        client = f"{shared} . {self._ip} saddr"
+        live = f"{own} . meta priority @{LIVE}"
+        keep = f"update @{AFFINITY} {{ {client} timeout {timeout}s : meta priority }}"
+        dnat = f"dnat {self._ip} to {shared} . meta l4proto . meta priority map @{PINNED}"
+        rules = (
+            "meta priority set 0",  # a socket's own priority is not a pin
+            f"meta priority set {client} map @{AFFINITY}",
+            f"{live} {keep}",
+            f"{live} {dnat}",
+            # An update leaves the value of an element as it is, so a dead pin goes first.
+            f"delete @{AFFINITY} {{ {client} : meta priority }}",
+            _draw(count, SLOTS_FROM),
+            f"meta priority set {own} . meta priority map @{SESSION_SLOTS}",
+            keep,
+            dnat,
+        )
+        return Chain(_session_name(session), rules)
+
+    def masquerade_session(self, session: int) -> Chain:
+        """Give the chain that replaces the source on the way to a session's backends."""
+        name = _session_name(session)
+        return Chain(f"masquerade-{name}", (self._mark, f"goto {name}"))
+
+
+def _prefix(node_port: bool) -> str:
+    return "node-port-" if node_port else ""
+
+
+def _draw(count: int, first: int) -> str:
+    """Put the number of one of *count* slots into the packet's priority."""
+    if count == 1:
+        return f"meta priority set {first:#x}"
+    return f"meta priority set numgen random mod {count} offset {first:#x}"
+
+
+def _session_name(session: int) -> str:
+    own = "-local" if session & LOCAL_BIT else ""
+    return f"session-{session & ~LOCAL_BIT:08x}{own}"
