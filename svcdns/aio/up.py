@@ -15,6 +15,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from svcdns.aio.echo import EchoEndpoints
@@ -36,7 +37,7 @@ from svcdns.plugins.build import Configuration, Environment, build
 from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.order import NAMES
 from svcdns.proxy.listeners import Surroundings
-from svcdns.proxy.model import NodeView, PlanOptions
+from svcdns.proxy.model import NodeView, PlanOptions, ServicePlan
 from svcdns.proxy.plan import Planner
 
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -293,6 +294,7 @@ class _Forwarding:
         options = PlanOptions(loopback_node_ports=True)
         self._planner = Planner(store, view, options)
         self._handle: asyncio.Handle | None = None
+        self._here: dict[str, bool] = {}
         around = Surroundings((NODE_ADDRESS,))
         self._proxy = UserspaceProxy(registry=registry, bind=self._bind, around=around)
 
@@ -317,7 +319,19 @@ class _Forwarding:
     def _apply(self) -> None:
         self._handle = None
         self._planner.update()
-        self._proxy.apply(self._planner.plan)
+        plan = self._planner.plan
+        # an IPv6 cluster IP that is not here was reported when its manifest was read
+        services = {key: one for key, one in plan.services.items() if self._is_here(one)}
+        self._proxy.apply(msgspec.structs.replace(plan, services=services))
+
+    def _is_here(self, plan: ServicePlan) -> bool:
+        """Tell whether this machine has an IPv6 cluster IP; IPv4 ones were given by us."""
+        if plan.family == 4 or not plan.frontends:
+            return True
+        address = plan.frontends[0].address
+        if address not in self._here:
+            self._here[address] = can_bind(address)
+        return self._here[address]
 
     def _bind(self, address: str, port: int, protocol: str) -> tuple[str, int]:
         """Say where a frontend is bound: privileged ports have a stand-in."""

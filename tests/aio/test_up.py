@@ -178,6 +178,20 @@ async def test_edits_change_answers_and_forwarding(tmp_path: Path) -> None:
         assert await running.stop() == 0
 
 
+async def test_an_ipv6_address_that_is_not_here_is_said_once(tmp_path: Path) -> None:
+    six = service("six", clusterIPs=["127.198.2.1", "fd00:10:96::a"])
+    (tmp_path / "a.yaml").write_bytes(write(six, pod("six-0", "six")))
+    async with up(str(tmp_path)) as running:
+        await running.line("Ctrl-C stops")
+        (said,) = [line for line in running.lines if "fd00:10:96::a" in line]
+        assert "nothing listens there" in said
+        assert await running.texts("six.default.svc.cluster.local.", "AAAA") == ["fd00:10:96::a"]
+
+        (tmp_path / "b.yaml").write_bytes(write(service("more", clusterIP="127.198.2.2")))
+        assert (await running.line("[")).startswith("[INFO] b.yaml: added: ")
+        assert await running.stop() == 0
+
+
 async def test_without_a_proxy_names_lead_to_the_addresses_of_the_manifests(
     tmp_path: Path,
 ) -> None:
