@@ -1,0 +1,30 @@
+import pytest
+
+from svcdns.errors import CorefileError
+from svcdns.plugins import any as any_plugin
+from svcdns.plugins.base import Failed, Transport
+from tests.support.corefile import Outside, directives, set_up
+from tests.support.serving import always, answer, rows, server_of
+
+
+def test_everything_gets_one_small_record() -> None:
+    """J23."""
+    plugin = any_plugin.setup(directives("any"), Outside().context())
+    server = server_of([plugin, always(Failed(5))])
+
+    hinfo = ['Example.ORG. 8482 IN HINFO "ANY obsoleted" "See RFC 8482"']
+    assert rows(answer(server, "Example.ORG ANY")) == ("NOERROR", "qr rd", hinfo, [], [])
+    assert rows(answer(server, "example.org A"))[0] == "REFUSED"
+
+
+def test_the_answer_never_changes_and_is_stored() -> None:
+    server = server_of([any_plugin.setup(directives("any"), Outside().context())])
+    answer(server, "example.org ANY")
+
+    assert len(server.table(Transport.UDP, "1").entries) == 1
+
+
+@pytest.mark.parametrize("text", ["any thing", "any {\nx\n}"])
+def test_there_are_no_options(text: str) -> None:
+    with pytest.raises(CorefileError):
+        set_up(any_plugin.setup, text)
