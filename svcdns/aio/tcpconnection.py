@@ -218,7 +218,9 @@ class Connection:
     def ready(self, events: int) -> None:
         """Serve an event of the endpoint's socket while connecting."""
         assert self._upstream is not None
-        error = self._upstream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        error = 0
+        if events & (select.EPOLLERR | select.EPOLLHUP):
+            error = self._upstream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if not error:
             if events & select.EPOLLOUT:
                 self._connected(events & ~select.EPOLLOUT)
