@@ -1,9 +1,9 @@
 """One relayed TCP connection: find an endpoint that answers, then tie two legs together.
 
 A client that was accepted waits, unread, until an endpoint has taken the connection: a connect
-that is refused or takes too long goes to the next endpoint before the client can notice.  All
-endpoints are tried, then, after a pause, all once more: between two plans one may have died while
-another was born.
+that is refused or takes too long goes to the next endpoint before the client can notice.  When all
+endpoints have been tried they are tried again, after 0.1, 0.2 and 0.4 s, by the plan of that
+moment: one that has just been born may not have been in the plan yet.
 
 Precedents: kube-proxy's old userspace mode tried 4 times with 250 ms, 500 ms, 1 s, 2 s, each on the
 next endpoint (rule R131); HAProxy 3 retries, the last on another server, 1 s apart on the same one;
@@ -35,11 +35,11 @@ LAST_ATTEMPT_SECONDS = 5.0
 CONNECT_DEADLINE_SECONDS = 10.0
 """After this the client is given up, however many endpoints there are."""
 
-ROUNDS = 2
-"""How often each endpoint is tried."""
+ROUNDS = 4
+"""How often each endpoint is tried (HAProxy: 3 retries); 0.7 s later a dead service is admitted."""
 
 TURN_AROUND_SECONDS = 0.1
-"""Pause before endpoints are tried again, and before waiting connections look for resources."""
+"""First pause before endpoints are tried again; it doubles.  Also how long shortages are waited."""
 
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 120, 15, 5
 """Peers that vanish are noticed after about three minutes; no idle limit beyond that (R94, R95)."""
@@ -170,7 +170,7 @@ class Connection:
                 upstream = self._new_socket()
             except OSError as error:
                 relay.shortage(str(error.strerror))
-                self._pause(now)
+                self._pause(now + TURN_AROUND_SECONDS)
                 return
             code = self._connect(upstream, endpoint)
             if code in (0, errno.EINPROGRESS):
@@ -251,15 +251,16 @@ class Connection:
         if not self._tried:
             self._give_up("no endpoints")
         elif self._short or self._round < ROUNDS:
+            pause = TURN_AROUND_SECONDS * 2 ** min(self._round - 1, ROUNDS)
             self._round += 1
             self._short = False
             self._tried.clear()
-            self._pause(now)
+            self._pause(now + pause)
         else:
             self._give_up("no endpoint takes connections")
 
-    def _pause(self, now: float) -> None:
-        self.resume_at = now + TURN_AROUND_SECONDS
+    def _pause(self, until: float) -> None:
+        self.resume_at = until
         self._relay.wait(self)
 
     def _give_up(self, reason: str) -> None:

@@ -62,7 +62,7 @@ async def test_when_no_endpoint_lives_the_client_is_reset() -> None:
             await receive(client)
         (served,) = proxy.services.values()
         assert served.failures == 1
-        assert served.retries == 5  # three endpoints, two rounds
+        assert served.retries == 11  # three endpoints, four rounds
 
 
 async def test_an_endpoint_that_is_born_while_others_are_tried_is_found() -> None:
