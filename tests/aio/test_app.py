@@ -27,7 +27,7 @@ from svcdns.kube.store import Store
 from svcdns.metrics import Registry
 from tests.support.ports import free_port
 from tests.support.resolver import ADDRESS, Resolver, Step
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -300,9 +300,7 @@ async def test_quiet_says_nothing_at_start(tmp_path: Path) -> None:
             except aiohttp.ClientError:
                 return False
 
-        async with asyncio.timeout(10):
-            while not await up():  # noqa: ASYNC110 - another process cannot set our events
-                await asyncio.sleep(0.02)
+        await eventually(up)
         assert await server.end() == 0
 
     assert [line for line in server.lines if not line.startswith("[INFO] SIGTERM")] == []

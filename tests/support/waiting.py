@@ -1,7 +1,7 @@
 """Waiting for a condition, with a deadline instead of a guess."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
@@ -9,3 +9,10 @@ async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - any condition at all, not only ours
             await asyncio.sleep(0.002)
+
+
+async def eventually(check: Callable[[], Awaitable[object]], seconds: float = 10.0) -> None:
+    """Return as soon as *check* holds, for what has to be asked; fail after *seconds*."""
+    async with asyncio.timeout(seconds):
+        while not await check():  # noqa: ASYNC110 - another process sets no event of ours
+            await asyncio.sleep(0.02)
