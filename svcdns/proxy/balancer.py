@@ -4,12 +4,13 @@ A :class:`Balancer` belongs to one service port and lives as long as the port do
 go through :meth:`Balancer.update`.  Time and randomness are arguments.
 
 The default is the power of two choices: of two endpoints drawn at random, the one with fewer
-connections.  With short connections nobody has any, ties are drawn at random, and the spread is
-kube-proxy's uniform one (rule R20).  With long or slow ones it keeps the fullest endpoint within a
-hair of the average (Mitzenmacher 2001), which the random choice of kube-proxy does not, and which
-people ask for (kubernetes#38456).  It needs two look-ups at any number of endpoints, and unlike
-least connections it neither floods an endpoint that has just joined nor one that refuses work
-quickly and therefore always looks idle.  Istio made it its default for the same reasons.
+connections.  With short connections nobody has any, and a tie goes to the one whose last turn is
+longer ago: the spread is kube-proxy's uniform one (rule R20), only smoother.  With long or slow
+ones it keeps the fullest endpoint within a hair of the average (Mitzenmacher 2001), which the
+random choice of kube-proxy does not, and which people ask for (kubernetes#38456).  It needs two
+look-ups at any number of endpoints, and unlike least connections it neither floods an endpoint that
+has just joined nor one that refuses work quickly and therefore always looks idle.  Istio made it
+its default for the same reasons.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -62,6 +63,7 @@ class Endpoint:
         "removed",
         "sent",
         "sockaddr",
+        "turn",
     )
 
     def __init__(self, backend: Backend) -> None:
@@ -73,6 +75,8 @@ class Endpoint:
         self.active = 0
         "Connections and UDP sessions that are open or being opened."
         self.connections = 0
+        self.turn = 0
+        "When it was chosen last, counted in choices; settles ties."
         self.failures = 0
         self.ejections = 0
         self.sent = 0
@@ -209,7 +213,13 @@ class Balancer:
         a, b = pool[first], pool[second]
         if self._ramping:
             return b if self._load(b, now) < self._load(a, now) else a
-        return b if b.active < a.active else a
+        if a.active == b.active:
+            chosen = b if b.turn < a.turn else a
+        else:
+            chosen = b if b.active < a.active else a
+        self._turn += 1
+        chosen.turn = self._turn
+        return chosen
 
     def _least(self, pool: list[Endpoint], now: float) -> Endpoint:
         """Draw among the emptiest: the first of the list must not get every first connection."""

@@ -237,3 +237,10 @@ class TestUpdate:
     def test_the_same_address_with_another_port_is_another_endpoint_r13(self) -> None:
         chooser = balancer(service_plan(FRONTEND, "10.0.0.1:80", "10.0.0.1:81"))
         assert len({pick(chooser) for _ in range(50)}) == 2
+
+
+def test_ties_go_round_so_that_short_connections_spread_evenly_r20() -> None:
+    """A client that calls one after the other sees every endpoint about equally often."""
+    chooser = balancer(service_plan(FRONTEND, *THREE))
+    counts = Counter(pick(chooser).sockaddr for _ in range(60))
+    assert all(17 <= count <= 23 for count in counts.values()), counts
