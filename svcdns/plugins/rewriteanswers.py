@@ -169,7 +169,8 @@ def _elsewhere(
             tc=reply.response.tc or found.response.tc,
         )
         # What the target holds is another question's business, and changes when that does.
-        return replace(reply, response=response, store=None)
+        background = (*reply.background, *found.background)
+        return replace(reply, response=response, store=None, background=background)
 
     asked = request.resolve(replace(request, query=nested, metadata=None))
     return then(asked, combine, request.now)

@@ -313,7 +313,7 @@ def _followed(request: Request, reply: Reply) -> Outcome:
         whole = replace(
             response, answer=(*response.answer, *found.response.answer), tc=found.response.tc
         )
-        return Reply(whole, NAME)
+        return Reply(whole, NAME, background=found.background)
 
     return then(request.resolve(replace(request, query=nested, metadata=None)), add, request.now)
 

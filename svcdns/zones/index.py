@@ -103,6 +103,10 @@ class ClusterIndex:
         """Whether a Pod of the namespace has this primary address (rule F3)."""
         return any(key[0] == namespace for key in self._pods.get(address))
 
+    def pods_at(self, address: str) -> tuple[ObjectKey, ...]:
+        """Pods with this primary address; more than one on the network of their node (J22)."""
+        return self._pods.get(address)
+
     def imported_slices(self, service: ObjectKey) -> Iterable[EndpointSlice]:
         """Slices of a ServiceImport, by their multicluster label (rule G13)."""
         return self._imported.get(service, {}).values()

@@ -47,6 +47,7 @@ def _view(index: ClusterIndex) -> object:
             {service.key for service in index.services_at(address)},
             {piece.key for piece in index.slices_at(address)},
             index.pod_at(address, "ns"),
+            set(index.pods_at(address)),
         )
         for address in ADDRESSES
     ]
