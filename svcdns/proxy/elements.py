@@ -101,6 +101,9 @@ class _Writer:
             verdict = self._lead(key, Policy.CLUSTER, Way.MASQUERADE, node_port)
         else:
             verdict = self._local_policy(key, node_port)
+        if node_port and verdict == schema.REFUSE:
+            self.elements[schema.REFUSED_NODE_PORTS, f"{self.protocol} . {frontend.port}"] = ""
+            verdict = schema.REFUSE_NODE_PORT
         self.elements[schema.SERVICES, key] = verdict
         if frontend.exposure is Exposure.LOAD_BALANCER and plan.source_ranges:
             self._guard(key)

@@ -4,10 +4,8 @@ Rules are known by their comments (:func:`svcdns.proxy.nft.digest`): nft spells 
 differ between versions.  Elements are read back into exactly the text they were written as.
 """
 
-from typing import Any
-
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from svcdns.proxy.nft import Element
 
@@ -39,9 +37,37 @@ class Listing(Struct, frozen=True):
         return stale, missing
 
 
+class _Named(Struct, gc=False):
+    target: str
+
+
+class _Prefix(Struct, gc=False):
+    addr: str
+    len: int
+
+
+class _Expression(Struct, gc=False):
+    """Any value that is more than a text or a number; one of the fields is given."""
+
+    concat: list["str | int | _Expression"] | None = None
+    prefix: _Prefix | None = None
+    range: list[str | int] | None = None
+    goto: _Named | None = None
+    jump: _Named | None = None
+    drop: UnsetType | None = UNSET
+    elem: "_Timed | None" = None
+
+
+_Value = str | int | _Expression
+
+
+class _Timed(Struct, gc=False):
+    val: _Value
+
+
 class _Set(Struct, gc=False):
     name: str
-    elem: list[Any] = []
+    elem: list[_Value | list[_Value]] = []
 
 
 class _Chain(Struct, gc=False):
@@ -80,7 +106,8 @@ def parse(text: bytes) -> Listing:
         for word, found in (("set", item.set), ("map", item.map)):
             if found:
                 sets[found.name] = word
-                elements[found.name] = dict(_element(one, word == "map") for one in found.elem)
+                elements[found.name] = dict(map(_element, found.elem))
+                found.elem.clear()  # the largest by far: not both copies of all sets at once
         if item.chain:
             chains[item.chain.name] = []
         if item.rule:
@@ -88,42 +115,37 @@ def parse(text: bytes) -> Listing:
     return Listing(sets, chains, elements)
 
 
-def _element(raw: Any, mapped: bool) -> tuple[str, str]:
-    key, value = raw if mapped else (raw, None)
-    if isinstance(key, dict) and "elem" in key:
-        key = key["elem"]["val"]
-    return _text(key), "" if value is None else _text(value)
+def _element(raw: _Value | list[_Value]) -> tuple[str, str]:
+    if isinstance(raw, list):
+        key, value = raw
+        return _text(key), _text(value)
+    return _text(raw), ""
 
 
-def _text(raw: Any) -> str:
+def _text(raw: _Value) -> str:
     """Spell one value or expression."""
-    match raw:
-        case str():
-            return _class_id(raw)
-        case int():
-            return str(raw)
-        case {"concat": parts}:
-            return " . ".join([_text(part) for part in parts])
-        case {"prefix": {"addr": address, "len": length}}:
-            return f"{address}/{length}"
-        case {"range": [first, last]}:
-            return f"{_text(first)}-{_text(last)}"
-        case {"goto": {"target": chain}}:
-            return f"goto {chain}"
-        case {"jump": {"target": chain}}:
-            return f"jump {chain}"
-        case {"drop": None}:
-            return "drop"
-        case _:
-            return msgspec.json.encode(raw).decode()
+    if isinstance(raw, str):
+        return _class_id(raw) if ":" in raw else raw
+    if isinstance(raw, int):
+        return str(raw)
+    if raw.concat is not None:
+        return " . ".join([_text(part) for part in raw.concat])
+    if raw.goto:
+        return f"goto {raw.goto.target}"
+    if raw.elem:
+        return _text(raw.elem.val)
+    if raw.prefix:
+        return f"{raw.prefix.addr}/{raw.prefix.len}"
+    if raw.range:
+        return "-".join([_text(part) for part in raw.range])
+    if raw.jump:
+        return f"jump {raw.jump.target}"
+    return "drop" if raw.drop is None else "something else"
 
 
 def _class_id(text: str) -> str:
-    """Spell a packet's priority as one number: ``d123:4567`` is 0xd1234567; others stay."""
-    major, colon, minor = text.partition(":")
-    if not colon or not minor or ":" in minor or "." in minor:
+    """Spell a packet's priority as one number: ``d123:4567`` is 0xd1234567; addresses stay."""
+    major, _, minor = text.partition(":")
+    if not major or not minor or ":" in minor:
         return text
-    try:
-        return f"{int(major, 16) << 16 | int(minor, 16):#010x}"
-    except ValueError:
-        return text
+    return f"{int(major, 16) << 16 | int(minor, 16):#010x}"

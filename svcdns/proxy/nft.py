@@ -138,6 +138,17 @@ class Transaction:
         self.delete(self.table)
         self.add(self.table)
 
+    def parts(self, size: int) -> "Iterator[Transaction]":
+        """Cut the transaction up, for those who may not run it as a whole.
+
+        Args:
+            size: Operations of a part.
+        """
+        for start in range(0, len(self.operations), size):
+            part = Transaction(self.table)
+            part.operations = self.operations[start : start + size]
+            yield part
+
     def __str__(self) -> str:
         return "\n".join(self.lines()) + "\n" if self.operations else ""
 

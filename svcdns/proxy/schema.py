@@ -15,6 +15,7 @@ guarded, admitted         LoadBalancer frontends with source ranges; frontend an
 cluster-ips               every cluster IP, for ports it does not have and for masquerade
 service-cidrs             ranges of cluster IPs that nobody holds
 node-port-addresses       this node's addresses that answer on node ports
+refused-node-ports        protocol and port of node ports without any endpoint
 hairpin                   (address, itself) of backends that may be their own client
 affinity                  (session, client) -> pin; filled by connections, each with its time-out
 session-slots             (session, slot) -> pin
@@ -22,8 +23,10 @@ live                      (session, pin) that may be used
 pinned                    (session, pin) -> backend
 ========================  =====================================================================
 
-All verdicts fall in chains of type nat, which see the first packet of a connection only, before
-any other table has routed it: nothing of ours is on the path of established ones.
+Verdicts fall in chains of type nat, which see the first packet of a connection only, before any
+other table has routed it: nothing of ours is on the path of established ones.  The exception are
+node ports that refuse this node itself.  These do so on the way in, where kube-proxy does it too,
+because a UDP socket whose packet is refused on the way out gets EPERM, not ECONNREFUSED.
 
 A slot is drawn into the packet's priority, which serves as a register between rules: the mark
 belongs to others as well, and while numbers can be drawn within a key, nft 1.0.6 cannot read such
@@ -61,6 +64,7 @@ ADMITTED = "admitted"
 CLUSTER_IPS = "cluster-ips"
 SERVICE_CIDRS = "service-cidrs"
 NODE_PORT_ADDRESSES = "node-port-addresses"
+REFUSED_NODE_PORTS = "refused-node-ports"
 HAIRPIN = "hairpin"
 AFFINITY = "affinity"
 SESSION_SLOTS = "session-slots"
@@ -71,6 +75,7 @@ INTERVALS = frozenset({ADMITTED, SERVICE_CIDRS})
 """Sets whose elements are ranges."""
 
 REFUSE = "goto refuse"
+REFUSE_NODE_PORT = "goto refuse-node-port"
 DROP = "drop"
 
 OURS = 0xD0000000
@@ -144,6 +149,7 @@ class Schema:
             Set(CLUSTER_IPS, address),
             Set(SERVICE_CIDRS, address, flags=("interval",)),
             Set(NODE_PORT_ADDRESSES, address),
+            Set(REFUSED_NODE_PORTS, "inet_proto . inet_service"),
             Set(HAIRPIN, f"{address} . {address}"),
             Set(AFFINITY, f"mark . {address}", "classid", ("dynamic", "timeout"), AFFINITY_SIZE),
             Set(SESSION_SLOTS, "mark . classid", "classid"),
@@ -159,12 +165,14 @@ class Schema:
         """
         return (
             Chain("refuse", ("reject",)),
+            Chain("refuse-node-port", ("fib saddr type local accept", "reject")),
             Chain(self.local_policy(False), self._local_policy(False)),
             Chain(self.local_policy(True), self._local_policy(True)),
             Chain("dispatch", tuple(self._dispatch(any_node_port_address))),
             Chain("source-nat", (self._unmark(), "masquerade fully-random")),
             Chain("prerouting", ("jump dispatch",), Hook("nat", "prerouting", -100)),
             Chain("output", ("jump dispatch",), Hook("nat", "output", -100)),
+            Chain("input", (self._input(any_node_port_address),), Hook("filter", "input", 0)),
             Chain("postrouting", tuple(self._postrouting()), Hook("nat", "postrouting", 100)),
         )
 
@@ -173,21 +181,28 @@ class Schema:
 
     def _dispatch(self, any_node_port_address: bool) -> Iterator[str]:
         ip, key = self._ip, self.key(node_port=False)
-        loopback = "127.0.0.0/8" if self.family == 4 else "::1"
         yield f"{key} @{GUARDED} {key} . {ip} saddr != @{ADMITTED} drop"
         if self._options.masquerade_all:
             yield f"{ip} daddr @{CLUSTER_IPS} {self._mark}"
         elif foreign := self._source("!="):
             yield f"{foreign} {ip} daddr @{CLUSTER_IPS} {self._mark}"
         yield f"{key} vmap @{SERVICES}"
-        here = (
-            f"fib daddr type local {ip} daddr != {loopback}"
-            if any_node_port_address
-            else f"{ip} daddr @{NODE_PORT_ADDRESSES}"
-        )
+        here = self._here(any_node_port_address)
         yield f"{here} {self.key(node_port=True)} vmap @{SERVICES}"
         yield f"{ip} daddr @{CLUSTER_IPS} {REFUSE}"
         yield f"{ip} daddr @{SERVICE_CIDRS} drop"
+
+    def _input(self, any_node_port_address: bool) -> str:
+        here = self._here(any_node_port_address)
+        key = "meta l4proto . th dport"
+        return f'iifname == "lo" ct state new {here} {key} @{REFUSED_NODE_PORTS} reject'
+
+    def _here(self, any_node_port_address: bool) -> str:
+        """Match packets to the addresses that node ports answer on (rules R31 and R33)."""
+        if not any_node_port_address:
+            return f"{self._ip} daddr @{NODE_PORT_ADDRESSES}"
+        loopback = "127.0.0.0/8" if self.family == 4 else "::1"
+        return f"fib daddr type local {self._ip} daddr != {loopback}"
 
     def _source(self, comparison: str) -> str:
         """Match packets of pods, or with ``!=`` all others (rule R73); empty without a detector."""

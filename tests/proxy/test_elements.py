@@ -48,7 +48,7 @@ LOCAL = {"internal": Policy.LOCAL, "external": Policy.LOCAL}
         ("R53", EXTERNAL, LOCAL, "goto local-policy"),
         ("R53", NODE_PORT, LOCAL, "goto node-port-local-policy"),
         ("R50", CLUSTER_IP, {"cluster": (), "any_usable": False}, "goto refuse"),
-        ("R38", NODE_PORT, {"cluster": (), "any_usable": False}, "goto refuse"),
+        ("R38", NODE_PORT, {"cluster": (), "any_usable": False}, "goto refuse-node-port"),
         ("R50", VIP, {**LOCAL, "cluster": (), "local": (), "any_usable": False}, "goto refuse"),
         ("R50", CLUSTER_IP, {"internal": Policy.LOCAL, "local": ()}, "drop"),
     ],

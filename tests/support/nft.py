@@ -238,7 +238,13 @@ class Table:
         try:
             run.hook("output" if packet.local else "prerouting")
         except _End as end:
-            if end.outcome != "dnat":
+            if end.outcome not in ("dnat", "accept"):
+                return Result(end.outcome)
+        if packet.local and packet.daddr in packet.here:
+            try:
+                packet.interface = "lo"
+                run.hook("input")
+            except _End as end:
                 return Result(end.outcome)
         masquerade = False
         try:
@@ -285,7 +291,7 @@ class _Run:
 
     def follow(self, verdict: str) -> bool | None:
         word, _, chain = verdict.partition(" ")
-        if word in ("drop", "reject"):
+        if word in ("drop", "reject", "accept"):
             raise _End(word)
         left = self.chain(chain)
         return None if word == "goto" or left else False
@@ -315,6 +321,9 @@ class _Run:
 
     def status(self) -> bool:
         return bool(self.packet.target)
+
+    def new(self) -> bool:
+        return True
 
     def masked(self, what: str, mask: str, value: str) -> bool:
         own: int = getattr(self.packet, what)
@@ -415,7 +424,7 @@ _KEY = rf"({_PART}(?: \. {_PART})*)"
 _STATEMENTS = [
     (re.compile(pattern), method)
     for pattern, method in (
-        (r"(drop|reject|goto \S+|jump \S+)$", _Run.verdict),
+        (r"(drop|reject|accept|goto \S+|jump \S+)$", _Run.verdict),
         (rf"{_KEY} vmap @(\S+)$", _Run.dispatch),
         (r"meta mark set meta mark (or|and) (\S+)", _Run.set_mark),
         (r"meta priority set (0x\S+|0)(?!\S)", _Run.set_priority),
@@ -427,6 +436,7 @@ _STATEMENTS = [
         (r'iifname (==|!=) "([^"]+)"', _Run.interface),
         (r"fib ([sd]addr) type local", _Run.fib),
         (r"ct status dnat", _Run.status),
+        (r"ct state new", _Run.new),
         (rf"dnat ip6? to {_KEY} map @(\S+)$", _Run.dnat),
         (r"masquerade fully-random$", _Run.masquerade),
         (rf"update @(\S+) {{ {_KEY} timeout (\d+)s : meta priority }}", _Run.update),

@@ -1,0 +1,296 @@
+"""The life of ``svcdns proxy``.
+
+Start: the data path is tried, probes are up, the API is listed; only then is the first plan carried
+out (rule R100).  Then changes are gathered for ``minSyncPeriod`` and carried out together (R101), a
+failure is mended every ``syncPeriod``, and everything is compared once an hour.  Stop: the process
+ends, the rules stay (R105).
+
+Parity: kube-proxy ``cmd/kube-proxy/app/server.go``, ``pkg/proxy/nftables/proxier.go``.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from svcdns.aio import logs, sysctl
+from svcdns.aio.datapath import DataPath, KernelPath, RelayPath
+from svcdns.aio.feed import feed
+from svcdns.aio.interfaces import interfaces
+from svcdns.aio.nft import Nft
+from svcdns.aio.proxyhttp import ProxyHttp
+from svcdns.aio.signals import Signals
+from svcdns.aio.tables import Synced, clean_up
+from svcdns.errors import ConfigError
+from svcdns.kube.objects import Kind
+from svcdns.kube.store import Delta, Store
+from svcdns.metrics import Registry
+from svcdns.proxy.config import Mode, ProxyOptions
+from svcdns.proxy.health import ProxyHealth, node_eligible
+from svcdns.proxy.metrics import ProxyMetrics
+from svcdns.proxy.model import NodeView, PlanChange
+from svcdns.proxy.plan import Planner
+
+LOOK_FOR_LISTS = 0.05
+"""Seconds between looks whether the API has been listed."""
+
+SAY_WAITING = 10.0
+"""Seconds between lines that say we wait for the API."""
+
+REST_SECONDS = 1.0
+"""Between looks at the tables."""
+
+FULL_SYNC_SECONDS = 3600.0
+"""Between comparisons of everything (rule R101)."""
+
+DEBUG_VERBOSITY = 4
+"""From here on ``-v`` shows debug lines; precedent: klog's level for them."""
+
+CLIENT_METRICS = ""
+"""Prefix of the API client's metrics: kube-proxy's begin with ``rest_client_``."""
+
+CRASHED = 1
+"""Exit status when a part of the proxy has died."""
+
+log = logging.getLogger(__name__)
+
+
+async def run(options: ProxyOptions) -> int:
+    """Proxy until told to stop, or do what ``--cleanup`` or ``--init-only`` asks; the exit status.
+
+    Raises:
+        ConfigError: It cannot be done here.
+    """
+    writer = logs.set_up(debug=options.verbosity >= DEBUG_VERBOSITY, stream=sys.stderr)
+    try:
+        for warning in options.warnings:
+            log.warning("%s", warning)
+        if options.cleanup:
+            return await _clean_up(options)
+        sysctl.apply(options.sysctls(os.cpu_count() or 1))
+        if options.init_only:
+            return 0
+        return await Proxy(options).run()
+    finally:
+        writer.flush()
+
+
+async def _clean_up(options: ProxyOptions) -> int:
+    nft = Nft()
+    try:
+        await nft.probe()
+        return 0 if await clean_up(nft, options.plan.families) else 1
+    finally:
+        nft.close()
+
+
+async def snapshot(options: ProxyOptions) -> tuple[Store, NodeView]:
+    """Read the cluster once.
+
+    Raises:
+        ConfigError: There is no way to the API.
+    """
+    name = options.node_name(socket.gethostname())
+    store = Store()
+    source = options.source(name)
+    store.wanted |= set(source.kinds)
+    reading = asyncio.create_task(feed(source, store, log=log, registry=Registry()))
+    try:
+        while not store.synced:
+            done, _ = await asyncio.wait({reading}, timeout=LOOK_FOR_LISTS)
+            if done:
+                reading.result()
+    finally:
+        reading.cancel()
+        await asyncio.wait({reading})
+    node = NodeView.from_node(
+        name,
+        store.nodes.get(("", name)),
+        interfaces=_own_addresses(),
+        bind_address=options.bind_address,
+    )
+    return store, node
+
+
+def _own_addresses() -> tuple[str, ...]:
+    return tuple(address for found in interfaces().values() for address in found)
+
+
+class Proxy:
+    """One process."""
+
+    def __init__(self, options: ProxyOptions) -> None:
+        self._options = options
+        self._registry = Registry()
+        self._metrics = ProxyMetrics(self._registry, time.time(), options.plan.families)
+        self._health = ProxyHealth(options.sync_period)
+        self._http = ProxyHttp(options, self._health, self._metrics, self._registry)
+        self._store = Store()
+        self._name = options.node_name(socket.gethostname())
+        self._planner = Planner(self._store, self._view(), options.plan)
+        self._metrics.follow(self._planner)
+        self._path = self._data_path()
+        self._changed = asyncio.Event()
+        self._busy = asyncio.Lock()
+        "The data path does one thing at a time."
+        self._failed: set[int] = set()
+        "Families that are not what they should be."
+
+    def _data_path(self) -> DataPath:
+        if self._options.mode is Mode.USERSPACE:
+            return RelayPath(self._options, self._registry)
+        return KernelPath(self._options, self._metrics, self._registry, Nft())
+
+    def _view(self) -> NodeView:
+        """See this node, by its object or without one."""
+        return NodeView.from_node(
+            self._name,
+            self._store.nodes.get(("", self._name)),
+            interfaces=_own_addresses(),
+            bind_address=self._options.bind_address,
+        )
+
+    async def run(self) -> int:
+        """Proxy until a signal ends it; the exit status.
+
+        Raises:
+            ConfigError: Something that it needs cannot be had.
+        """
+        signals = Signals()
+        signals.catch()
+        sysctl.set_oom_score(self._options.oom_score_adj)
+        try:
+            await self._path.prepare()
+            await self._http.start()
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(work) for work in self._work()]
+                wish = await signals.next()
+                log.info("%s: ending; rules stay as they are", wish.name.lower())
+                for task in tasks:
+                    task.cancel()
+            return 0
+        except BaseExceptionGroup as errors:
+            faults, others = errors.split(ConfigError)
+            if faults is not None and others is None:
+                raise _first(faults) from None
+            log.critical("a part of the proxy has died; rules stay as they are", exc_info=errors)
+            return CRASHED
+        finally:
+            await self._http.close()
+            await self._path.stop()
+            self._planner.close()
+            signals.release()
+
+    def _work(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        source = self._options.source(self._name)
+        self._store.wanted |= set(source.kinds)
+        self._store.subscribe(self._on_delta)
+        return (
+            feed(source, self._store, log=log, registry=self._registry, prefix=CLIENT_METRICS),
+            self._http.run(),
+            self._follow(),
+        )
+
+    def _on_delta(self, delta: Delta) -> None:
+        if delta.kind is Kind.NODE and delta.key == ("", self._name):
+            self._health.node_eligible = node_eligible(self._store.nodes.get(delta.key))
+        if not self._changed.is_set():
+            self._changed.set()
+            now = time.time()
+            for family in self._options.plan.families:
+                self._health.queued(family, now)
+                self._metrics.queued(family, now)
+
+    # -- following the cluster
+
+    async def _follow(self) -> None:
+        await self._listed()
+        began = time.monotonic()
+        await self._sync(first=True)
+        log.info(
+            "%s: %d service ports carried out %.3f s after the first lists",
+            self._options.mode.value,
+            len(self._planner.plan.services),
+            time.monotonic() - began,
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._sync_changes(began))
+            group.create_task(self._look_after())
+
+    async def _listed(self) -> None:
+        """Wait until the API was listed: a plan of half a cluster would cut connections (R100)."""
+        said = time.monotonic()
+        while not self._store.synced:
+            await asyncio.sleep(LOOK_FOR_LISTS)
+            if time.monotonic() - said > SAY_WAITING:
+                said = time.monotonic()
+                missing = sorted(kind.value for kind in self._store.wanted - self._store.listed)
+                log.info("waiting for the API: not yet listed: %s", ", ".join(missing))
+
+    async def _sync_changes(self, last: float) -> None:
+        while True:
+            await self._changed.wait()
+            # From start to start, so that a lone change is carried out at once (rule R101).
+            pause = last + self._options.min_sync_period - time.monotonic()
+            if pause > 0:
+                await asyncio.sleep(pause)
+            last = time.monotonic()
+            await self._sync()
+
+    async def _sync(self, *, first: bool = False) -> None:
+        async with self._busy:
+            self._changed.clear()
+            change = self._planner.update()
+            plan = self._planner.plan
+            if first:
+                done = await self._path.start(plan, self._planner.node)
+            elif change:
+                done = await self._path.follow(plan, change, self._planner.node)
+            else:
+                done = [Synced(family, 0.0, 0, True) for family in self._options.plan.families]
+            self._metrics.planned(change)
+            self._report(done, change)
+        if first or change.health_checks or change.node:
+            await self._http.update_checks(plan.health_checks, plan.node_ports)
+
+    def _report(self, done: list[Synced], change: PlanChange | None = None) -> None:
+        """Tell health and metrics what became of a sync."""
+        now = time.time()
+        for one in done:
+            if not one.ok:
+                self._failed.add(one.family)
+                continue
+            self._failed.discard(one.family)
+            triggers = change.triggers if change else ()
+            self._metrics.synced(one.family, now, one.seconds, full=one.full, triggers=triggers)
+            self._health.synced(one.family, now)
+            if self._changed.is_set():
+                self._health.queued(one.family, now)
+
+    async def _look_after(self) -> None:
+        """Mend what failed, notice what others did, compare everything now and then."""
+        mended = compared = time.monotonic()
+        while True:
+            await asyncio.sleep(REST_SECONDS)
+            now = time.monotonic()
+            self._planner.set_node(self._view())
+            if not self._planner.idle and not self._changed.is_set():
+                self._changed.set()
+            due = self._failed and now - mended >= self._options.sync_period
+            async with self._busy:
+                if due or now - compared >= FULL_SYNC_SECONDS:
+                    mended = compared = now
+                    self._report(await self._path.mend())
+                else:
+                    self._report(await self._path.rest())
+
+
+def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:
+    """Give the first of some errors: the others mostly follow from the same mistake."""
+    for one in group.exceptions:
+        return _first(one) if isinstance(one, BaseExceptionGroup) else one
+    raise AssertionError
