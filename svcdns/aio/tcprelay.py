@@ -17,6 +17,9 @@ from svcdns.proxy.served import Served
 SWEEP_SECONDS = 0.05
 """Resolution of connect time-outs; nothing is swept while no connect is under way."""
 
+WARNING_SECONDS = 10.0
+"""A shortage is pointed out once in this time, however often it recurs."""
+
 ACCEPTS = 64
 """Connections accepted from one listener in one turn."""
 
@@ -29,7 +32,6 @@ class TcpRelay:
         loop: asyncio.AbstractEventLoop,
         *,
         warn: Callable[[str], None],
-        limit: int,
         access: Callable[[Closed], None] | None = None,
     ) -> None:
         self.poller = Poller(loop)
@@ -37,8 +39,8 @@ class TcpRelay:
         self.pipes = PipePool()
         self.clock = loop.time
         self.access = access
-        self.limit = limit
-        "Connections at most; two descriptors each."
+        self.limit = 1
+        "Connections at most; two descriptors each.  The owner sets it."
         self.connections: set[Connection] = set()
         self.shortages = 0
         self.idle = asyncio.Event()
@@ -48,6 +50,7 @@ class TcpRelay:
         self._warn = warn
         self._opening: set[Connection] = set()
         self._waiting: list[Connection] = []
+        self._silent_until = 0.0
         self._sweeping = False
         self._paused = False
         self._stopped = False
@@ -87,7 +90,9 @@ class TcpRelay:
             return
         self._paused = True
         self.accepting.pause()
-        self._warn(f"new connections wait: {what}")
+        if self.clock() >= self._silent_until:
+            self._silent_until = self.clock() + WARNING_SECONDS
+            self._warn(f"new connections wait: {what}")
         self._loop.call_later(TURN_AROUND_SECONDS, self._resume)
 
     def _resume(self) -> None:

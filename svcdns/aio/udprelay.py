@@ -2,7 +2,8 @@
 
 The session's socket is connected to one endpoint, so that answers find their client and the kernel
 reports when the endpoint is not there (ICMP port unreachable).  A datagram that meets such an
-endpoint is sent to another one.
+endpoint is sent to another one; when there is none, the client gets the error
+(:mod:`svcdns.aio.refusal`).
 
 Sessions end when they idle.  Envoy waits 60 s, kube-proxy's old mode 250 ms (rule R133), the
 kernel's conntrack 30 s before and 120 s after a flow has shown that it is a stream.  Like conntrack
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from itertools import takewhile
 
 from svcdns.aio.poller import LEVEL, Poller
+from svcdns.aio.refusal import Refuser
 from svcdns.proxy.balancer import Endpoint
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.served import Served
@@ -55,6 +57,7 @@ class UdpRelay:
         limit: int = SESSIONS_LIMIT,
     ) -> None:
         self.poller = Poller(loop)
+        self.refuser = Refuser()
         self.clock = loop.time
         self.limit = limit
         self.dropped = 0
@@ -79,6 +82,7 @@ class UdpRelay:
             self._sweeper.cancel()
         for session in list(self.sessions):
             session.close()
+        self.refuser.close()
         self.poller.stop()
 
     def open(
@@ -189,6 +193,12 @@ class UdpFrontend:
         except OSError:
             self._relay.dropped += 1
 
+    def refuse(self, client: tuple[str, int], octets: int) -> None:
+        """Tell *client* that no endpoint took its datagram."""
+        self._relay.dropped += 1
+        listener = self.need.listener
+        self._relay.refuser.refuse(client, (listener.address, listener.port), octets)
+
     def close(self) -> None:
         """End all sessions and close the socket."""
         for session in list(self.sessions.values()):
@@ -293,7 +303,7 @@ class UdpSession:
             return
         heir = self._relay.open(frontend, self.client, tried)
         if heir is None:
-            self._relay.dropped += 1
+            frontend.refuse(self.client, len(data))
             return
         frontend.served.retries += 1
         heir._tried = tried

@@ -94,6 +94,7 @@ class UserspaceProxy:
         self._open: dict[Listener, TcpListener | UdpFrontend] = {}
         self._leaving: set[Served] = set()
         self._timers: set[asyncio.TimerHandle] = set()
+        self._descriptors = 0
         self._tcp: TcpRelay | None = None
         self._udp: UdpRelay | None = None
         registry.before_scrape(self._publish)
@@ -103,12 +104,9 @@ class UserspaceProxy:
         loop = asyncio.get_running_loop()
         descriptors = raise_descriptor_limit()
         sessions = min(SESSIONS_LIMIT, descriptors // 4)
-        self._tcp = TcpRelay(
-            loop,
-            warn=self._log.warning,
-            limit=max((descriptors - DESCRIPTORS_KEPT - sessions) // 2, 8),
-            access=self._log_closed if self._access_log else None,
-        )
+        access = self._log_closed if self._access_log else None
+        self._descriptors = descriptors - DESCRIPTORS_KEPT - sessions
+        self._tcp = TcpRelay(loop, warn=self._log.warning, access=access)
         self._udp = UdpRelay(loop, warn=self._log.warning, limit=sessions)
         self._tcp.start()
         self._udp.start()
@@ -127,6 +125,7 @@ class UserspaceProxy:
         for need in change.retarget:
             self._retarget(need, failed)
         opened = [need.listener for need in change.open if self._listen(need, failed)]
+        self._running().limit = max((self._descriptors - len(self._open)) // 2, 8)
         for fault in failed:
             self._log.warning("%s: %s", fault.service, fault.reason)
         return Applied(tuple(opened), change.close, len(self._open), tuple(failed))

@@ -59,6 +59,8 @@ def publish(registry: Registry, services: Iterable[Served], now: float) -> None:
         for index, count in enumerate(served.connect_seconds.counts):
             cell.counts[index] += count
         for endpoint in served.endpoints():
+            if not (endpoint.connections or endpoint.failures):
+                continue  # of 100,000 endpoints few have ever been asked
             names = (*labels, _name(endpoint))
             counts = (endpoint.connections, endpoint.failures, endpoint.sent, endpoint.received)
             for family, value in zip(parts, counts, strict=True):

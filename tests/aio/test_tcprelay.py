@@ -67,8 +67,8 @@ async def main():
     plan = msgspec.json.decode(sys.argv[1], type=ServicePlan)
     proxy = UserspaceProxy(registry=Registry())
     await proxy.start()
-    proxy._tcp.limit = 10_000  # the kernel's limit is what is tried here
     proxy.apply(ForwardingPlan({(plan.id, plan.family): plan}, {}))
+    proxy._tcp.limit = 10_000  # the kernel's limit is what is tried here
     print("ready", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     print(json.dumps({"shortages": proxy._tcp.shortages, "cpu": time.process_time(),
@@ -84,7 +84,7 @@ async def test_without_descriptors_nobody_dies_nothing_spins_and_everybody_is_se
     async with endpoints(1) as (server,):
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", SHORT, msgspec.json.encode(service_plan(FRONT, server.name)),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         assert process.stdout is not None
@@ -100,8 +100,11 @@ async def test_without_descriptors_nobody_dies_nothing_spins_and_everybody_is_se
             sock.close()
             served += 1
         process.stdin.close()
-        report = json.loads(await process.stdout.read())
-        assert await process.wait() == 0
+        async with asyncio.timeout(10):
+            output, errors = await process.communicate()
+        report = json.loads(output)
+        assert process.returncode == 0
+        assert errors.count(b"new connections wait: Too many open files") == 1
         assert served == 100
         assert report["failures"] == 0
         assert report["shortages"] > 0

@@ -211,9 +211,19 @@ async def test_octets_and_sessions_are_counted() -> None:
         assert (endpoint.sent, endpoint.received) == (15, 30)
 
 
-async def test_a_dead_endpoint_alone_is_silence_and_does_not_spin() -> None:
+async def test_a_dead_endpoint_alone_does_not_spin() -> None:
     async with proxying(udp_plan(PLACES[0])) as proxy:
         with client() as sock:
             sock.send(b"x")
             await until(lambda: relay(proxy).dropped == 1)
             assert not relay(proxy).sessions
+
+
+async def test_when_no_endpoint_is_there_the_client_gets_the_error() -> None:
+    async with proxying(udp_plan(*PLACES)) as proxy:
+        if not relay(proxy).refuser.able:
+            pytest.skip("raw sockets need CAP_NET_RAW")
+        with client() as sock:
+            sock.send(b"anybody?")
+            with pytest.raises(ConnectionRefusedError):
+                await receive(sock)

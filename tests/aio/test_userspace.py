@@ -335,7 +335,8 @@ async def test_sigterm_in_the_middle_lets_the_answer_through() -> None:
             await refused()
             release.set()
             assert await receive(client) == b"the answer"
-        _, errors = await process.communicate()
+        async with asyncio.timeout(10):
+            _, errors = await process.communicate()
         assert (process.returncode, errors) == (0, b"")
 
 

@@ -61,11 +61,20 @@ def test_series_of_a_removed_endpoint_disappear_and_totals_do_not_fall() -> None
     registry = Registry()
     publish(registry, [served], now=0.0)
     served.update(service_plan("10.96.0.1:80", "10.0.0.2:80"), 1.0)
+    next(iter(served.balancer.endpoints.values())).connections = 1
     publish(registry, [served], now=1.0)
-    assert values(registry, "svcdns_proxy_connections_total") == {WEB: 7}
+    assert values(registry, "svcdns_proxy_connections_total") == {WEB: 8}
     assert list(values(registry, "svcdns_proxy_endpoint_connections_total")) == [
         (*WEB, "10.0.0.2:80")
     ]
+
+
+def test_an_endpoint_that_was_never_asked_has_no_series() -> None:
+    registry = Registry()
+    served = Served(service_plan("10.96.0.1:80", "10.0.0.1:80"), 0.0, Random(1).random)
+    publish(registry, [served], now=0.0)
+    assert values(registry, "svcdns_proxy_endpoint_connections_total") == {}
+    assert values(registry, "svcdns_proxy_connections_total") == {WEB: 0}
 
 
 def test_a_service_that_is_gone_has_no_series() -> None:
