@@ -127,7 +127,9 @@ class Reflector:
         self.lists = 0
         "Lists begun, WatchLists included; all but the first are relists."
         self.failures = 0
-        "Failures in a row."
+        "Requests in a row that got no answer to build on; a complete list ends them."
+        self.short_streams = 0
+        "Streams in a row that ended soon or whose version had expired; a healthy one ends them."
         self.heard = now
         "When the server last sent anything (monotonic seconds)."
         self._store = store
@@ -243,19 +245,19 @@ class Reflector:
             return
         if self._initial:
             self._watch_list = False
-        self._fail(now)
+        self._fail(now, streaming=self._streaming)
 
     def failed(self, error: ApiError, now: float) -> None:
         """Report that the request, or its stream, failed."""
-        initial = self._initial
+        initial, streaming = self._initial, self._streaming
         self._ended_healthy(now)
         match error:
             case ResourceExpired():
                 self._expired()
-                self._fail(now, free=self.failures == 0)
+                self._fail(now, free=True, streaming=True)
             case ApiUnavailable(status=500) | ApiError(status=400 | 422) if initial:
                 # No WatchList here (too old, or etcd without progress requests): not a failure.
-                self._list_instead(now)
+                self._watch_list = False
             case ApiError(status=400 | 422):
                 # An unusable continue token or version: begin again.
                 self._relist()
@@ -263,17 +265,18 @@ class Reflector:
             case ApiError() if error.status == 401 or error.reason == UNTRUSTED:
                 # A token that expired or an authority that was replaced is no surprise once.
                 self._reload = True
-                self._fail(now, free=self.failures == 0)
+                self._fail(now, free=True)
             case _:
                 if self._answered and error.status not in (0, 429):
                     # An ERROR event that we know nothing about; client-go lists again, too.
                     self._relist()
-                self._fail(now, retry_after=_bounded(error))
+                self._fail(now, retry_after=_bounded(error), streaming=streaming)
 
     def stalled(self, now: float) -> None:
         """Report that the deadline passed without an octet."""
         if self._initial:
-            self._list_instead(now)
+            self._watch_list = False
+            self._fail(now, free=True)
             return
         if isinstance(self._command, Watch) and self._silent:
             self._silent_streams += 1
@@ -286,6 +289,12 @@ class Reflector:
     def _initial(self) -> bool:
         """Whether a WatchList is under way that has not sent all objects yet."""
         return isinstance(self._command, WatchList) and not self._version
+
+    @property
+    def _streaming(self) -> bool:
+        """Whether a stream is under way that goes on from a version."""
+        stream = isinstance(self._command, Watch | WatchList)
+        return stream and self._answered and bool(self._version)
 
     def _request(self) -> List | WatchList | Watch:
         if self._version:
@@ -302,6 +311,7 @@ class Reflector:
         self._seen = set()
         self._version = resource_version
         self._limit = PAGE_LIMIT
+        self.failures = 0
 
     def _saw(self, key: ObjectKey | None, resource_version: str) -> None:
         if not self._version and key:
@@ -320,10 +330,6 @@ class Reflector:
             self._limit = 0
         self._relist()
 
-    def _list_instead(self, now: float) -> None:
-        self._watch_list = False
-        self._fail(now, free=self.failures == 0)
-
     def _relist(self) -> None:
         self._version = self._continue = ""
 
@@ -331,17 +337,33 @@ class Reflector:
         """Take note of how long the request lived; tell whether that ends the backoff."""
         if not self._silent:
             self._silent_streams = 0
-        streaming = isinstance(self._command, Watch | WatchList) and bool(self._version)
-        healthy = streaming and now - self._opened >= HEALTHY_SECONDS
+        healthy = self._streaming and now - self._opened >= HEALTHY_SECONDS
         if healthy:
-            self.failures = 0
+            self.failures = self.short_streams = 0
         return healthy
 
-    def _fail(self, now: float, *, free: bool = False, retry_after: float = 0.0) -> None:
-        """Count a failure; the first one is *free* of a delay when it is no surprise."""
-        self.failures += 1
-        if not free:
-            self.not_before = now + max(retry_after, self._delay(self.failures))
+    def _fail(
+        self,
+        now: float,
+        *,
+        free: bool = False,
+        retry_after: float = 0.0,
+        streaming: bool = False,
+    ) -> None:
+        """Count a failure; the first one is *free* of a delay when it is no surprise.
+
+        Streams that end soon count apart from requests that fail: after an outage a list must not
+        forget a server that ends every stream at once, and a stream that ends must not wait as if
+        the outage went on.
+        """
+        if streaming:
+            self.short_streams += 1
+            count = self.short_streams
+        else:
+            self.failures += 1
+            count = self.failures + self.short_streams
+        if count > 1 or not free:
+            self.not_before = now + max(retry_after, self._delay(count))
 
 
 def _bounded(error: ApiError) -> float:

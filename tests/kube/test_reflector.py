@@ -283,6 +283,46 @@ def test_gone_again_and_again_backs_off() -> None:
     assert delays == [0, 2, 3, 4]
 
 
+def test_after_an_outage_an_expired_version_does_not_wait_as_if_it_went_on() -> None:
+    script = Script().listed("a")
+    for _ in range(5):
+        script.fail(REFUSED)
+        while isinstance(wait := script.command(), Wait):
+            script.now = wait.until
+    script.start()
+    script.fail(GONE)
+
+    assert script.command() == Wait(script.now + 2)
+
+
+def test_an_outage_before_the_first_list_does_not_delay_the_fall_back_to_pages() -> None:
+    script = Script()
+    for _ in range(5):
+        while isinstance(wait := script.command(), Wait):
+            script.now = wait.until
+        script.fail(REFUSED)
+    while isinstance(wait := script.command(), Wait):
+        script.now = wait.until
+    script.fail(ApiError(422, "Invalid", ""))
+
+    assert isinstance(script.command(), List)
+
+
+def test_a_list_ends_the_count_of_an_outage() -> None:
+    script = Script(watch_list=False)
+    for _ in range(5):
+        while isinstance(wait := script.command(), Wait):
+            script.now = wait.until
+        script.fail(REFUSED)
+    while isinstance(wait := script.command(), Wait):
+        script.now = wait.until
+    script.page("a")
+    script.start()
+    script.fail(REFUSED)
+
+    assert script.command() == Wait(script.now + 1)
+
+
 def test_a_garbled_line_lists_again_because_what_it_said_is_lost() -> None:
     script = Script().listed("a")
     (error,) = script.events(Garbage("not a watch event"))
