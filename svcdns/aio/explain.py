@@ -1,0 +1,149 @@
+"""Where an explanation gets its objects and, on request, a server's own answer."""
+
+import asyncio
+import logging
+import random
+import secrets
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from svcdns.aio.interfaces import interfaces
+from svcdns.aio.manifests import ManifestDirectory
+from svcdns.aio.up import NODE_ADDRESS, can_bind
+from svcdns.corefile.syntax import ServerBlock
+from svcdns.dns.matching import answers, question_end
+from svcdns.dns.message import Message, build_query, parse_response
+from svcdns.errors import ConfigError
+from svcdns.kube.inventory import Inventory
+from svcdns.kube.manifests import parse
+from svcdns.kube.mirroring import Endpoints
+from svcdns.metrics import Registry
+from svcdns.plugins.build import Configuration, Environment, build
+from svcdns.plugins.clusters import Clusters
+
+ANSWER_SECONDS = 3.0
+"""How long a running server is waited for."""
+
+LOOK = 0.05
+"""Seconds between looks whether a cluster has been listed."""
+
+log = logging.getLogger(__name__)
+
+
+def configure(blocks: Sequence[ServerBlock]) -> Configuration:
+    """Make a configuration that nobody serves; what plugins would log goes nowhere.
+
+    Raises:
+        ConfigError: The Corefile cannot be used.
+    """
+    environment = Environment(
+        registry=Registry(),
+        clusters=Clusters(time.time),
+        read=lambda path: Path(path).read_bytes(),
+        random=random.random,
+        clock=time.monotonic,
+        wall=time.time,
+        warn=lambda text: log.warning("%s", text),
+        write=lambda _line: None,
+        panic=lambda question, error: log.error(
+            "a plugin failed over %s", question, exc_info=error
+        ),
+        spawn=lambda _ask: None,
+        interfaces=interfaces(),
+    )
+    return build(blocks, environment)
+
+
+def fill_from_manifests(configuration: Configuration, directory: Path) -> None:
+    """Read a directory as ``svcdns up`` does, with the addresses that it would give.
+
+    Raises:
+        ConfigError: There is no such directory.
+    """
+    for cluster in configuration.clusters:
+        inventory = Inventory(cluster.store, reserved=(NODE_ADDRESS,), bindable=can_bind)
+        ManifestDirectory(directory, inventory).load()
+        cluster.store.listed |= cluster.store.wanted
+
+
+def fill_from_objects(configuration: Configuration, files: Iterable[str]) -> list[str]:
+    """Read saved objects, as they are; give what has to be said about them.
+
+    Raises:
+        ConfigError: A file cannot be read.
+    """
+    said: list[str] = []
+    for file in files:
+        try:
+            manifest = parse(Path(file).read_bytes(), file)
+        except OSError as error:
+            raise ConfigError(f"{file}: {(error.strerror or str(error)).lower()}") from error
+        said += [str(notice) for notice in manifest.notices]
+        for cluster in configuration.clusters:
+            for one in manifest.objects:
+                if not isinstance(one.object, Endpoints):
+                    cluster.store.apply(one.object)
+    for cluster in configuration.clusters:
+        cluster.store.listed |= cluster.store.wanted
+    return said
+
+
+async def fill_from_clusters(configuration: Configuration, seconds: float) -> None:
+    """Read every cluster that the configuration names, once.
+
+    Raises:
+        ConfigError: One of them was not listed within *seconds*.
+    """
+    feed = import_module("svcdns.aio.feed").feed
+    tasks = [
+        asyncio.ensure_future(feed(one.source, one.store, log=log, registry=Registry()))
+        for one in configuration.clusters
+    ]
+    try:
+        async with asyncio.timeout(seconds):
+            while not all(one.store.synced for one in configuration.clusters):
+                for task in tasks:
+                    if task.done():
+                        task.result()
+                await asyncio.sleep(LOOK)
+    except TimeoutError as error:
+        missing = sorted(
+            str(kind)
+            for one in configuration.clusters
+            for kind in one.store.wanted - one.store.listed
+        )
+        raise ConfigError(
+            f"the API did not list {', '.join(missing)} within {seconds:g} s"
+        ) from error
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def ask_server(address: str, port: int, qname: bytes, qtype: int) -> Message:
+    """Put a question to a running server over UDP, and over TCP if it says so.
+
+    Raises:
+        ConfigError: It does not answer.
+    """
+    wire = build_query(qname, qtype, ident=secrets.randbelow(65536), size=4096)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    where = f"server {address} port {port}"
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(ANSWER_SECONDS)
+            sock.connect((address, port))
+            sock.send(wire)
+            found = sock.recv(65535)
+            if not answers(wire, question_end(wire), found):
+                raise ConfigError(f"{where}: sent something that is no answer to the question")
+    except OSError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    message = parse_response(found)
+    if message is None:
+        raise ConfigError(f"{where}: sent a malformed answer")
+    return message
