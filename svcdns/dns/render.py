@@ -88,6 +88,8 @@ def render(query: Query, response: Response, *, limit: int) -> bytes:
         flags |= RA
     if response.ad:
         flags |= AD
+    if response.rd is not None:
+        flags = flags & ~RD | (RD if response.rd else 0)
     if response.cd is not None:
         flags = flags & ~CD | (CD if response.cd else 0)
     if opt:

@@ -36,6 +36,8 @@ class Response(Struct, frozen=True, gc=False):
     ad: bool = False
     cd: bool | None = None
     "``None``: as in the query; an upstream's answer keeps its own."
+    rd: bool | None = None
+    "``None``: as in the query (``header``)."
     nsid: bytes | None = None
     "Data for an NSID option, when the client asked and a plugin gives one (RFC 5001)."
     options: tuple[tuple[int, bytes], ...] = ()
