@@ -34,3 +34,7 @@ layers:
 format:
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench:
+	@tools/setup --bench
+	@$(BIN)/python -m benchmarks

@@ -1,0 +1,99 @@
+"""dnsperf, and what a load costs the server's process."""
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+SERVER_CORE, CLIENT_CORE = 0, max(0, (os.cpu_count() or 1) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One run of the load generator."""
+
+    rate: float
+    "Answers a second."
+    cpu: float
+    "Microseconds of the server's process a query, kernel included."
+    latency: float
+    "Mean milliseconds."
+    lost: int
+
+
+def pinned(core: int, command: Sequence[str]) -> list[str]:
+    """Have a command run on one core."""
+    if (os.cpu_count() or 1) < 2 or not shutil.which("taskset"):
+        return list(command)
+    return ["taskset", "-c", str(core), *command]
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process and its children, all threads, so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS + sum(map(cpu_seconds, _children(pid)))
+
+
+def rss(pid: int, field: str = "VmRSS") -> float:
+    """MiB that a process and its children have resident (``VmHWM``: at most, so far)."""
+    found = re.search(rf"^{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M)
+    here = int(found[1]) / 1024 if found else 0.0
+    return here + sum(rss(child, field) for child in _children(pid))
+
+
+def _children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def press(
+    pid: int,
+    port: int,
+    questions: Path,
+    *,
+    seconds: float = 0,
+    passes: int = 0,
+    clients: int = 8,
+    outstanding: int = 100,
+    tcp: bool = False,
+    rate: int = 0,
+) -> Sample:
+    """Ask a server for some seconds, or each question as often as *passes* says."""
+    command = ["dnsperf", "-B", "-s", "127.0.0.1", "-p", str(port), "-d", str(questions)]
+    command += ["-c", str(clients), "-q", str(outstanding), "-t", "2"]
+    command += ["-n", str(passes)] if passes else ["-l", str(seconds)]
+    command += ["-m", "tcp"] if tcp else []
+    command += ["-Q", str(rate)] if rate else []
+    before = cpu_seconds(pid)
+    done = subprocess.run(
+        pinned(CLIENT_CORE, command), capture_output=True, text=True, timeout=60, check=False
+    )
+    spent = cpu_seconds(pid) - before
+    completed = _number(r"Queries completed:\s+(\d+)", done.stdout)
+    if not completed:
+        raise RuntimeError(f"dnsperf has no answer from port {port}: {done.stdout}{done.stderr}")
+    return Sample(
+        _number(r"Queries per second:\s+([\d.]+)", done.stdout),
+        spent / completed * 1e6,
+        _number(r"Average Latency \(s\):\s+([\d.]+)", done.stdout) * 1e3,
+        int(_number(r"Queries lost:\s+(\d+)", done.stdout)),
+    )
+
+
+def median(samples: Sequence[Sample]) -> Sample:
+    """Give the median of each figure on its own."""
+    return Sample(
+        statistics.median(one.rate for one in samples),
+        statistics.median(one.cpu for one in samples),
+        statistics.median(one.latency for one in samples),
+        sum(one.lost for one in samples),
+    )
+
+
+def _number(pattern: str, text: str) -> float:
+    found = re.search(pattern, text)
+    return float(found[1]) if found else 0.0
