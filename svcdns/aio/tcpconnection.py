@@ -41,8 +41,11 @@ ROUNDS = 4
 TURN_AROUND_SECONDS = 0.1
 """First pause before endpoints are tried again; it doubles.  Also how long shortages are waited."""
 
-KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 120, 15, 5
-"""Peers that vanish are noticed after about three minutes; no idle limit beyond that (R94, R95)."""
+KEEPALIVE_IDLE_SECONDS = 120
+"""Then the kernel begins to ask whether the peer still lives; no idle limit beyond that (R94).
+
+How often and how many times it asks stays the kernel's choice: each further option costs a system
+call for every connection."""
 
 SHORTAGES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC))
 """The process or the machine has no more of something."""
@@ -367,5 +370,3 @@ def tune(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)

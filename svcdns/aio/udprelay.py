@@ -107,7 +107,12 @@ class UdpRelay:
                 tried.append(endpoint)
                 continue
             session = UdpSession(self, frontend, client, endpoint, sock)
-            self.poller.add(session.descriptor, session, LEVEL)
+            try:
+                self.poller.add(session.descriptor, session, LEVEL)
+            except OSError as error:
+                sock.close()
+                self._short(error)
+                return None
             self.sessions[session] = None
             endpoint.active += 1
             endpoint.connections += 1
@@ -199,10 +204,14 @@ class UdpFrontend:
         listener = self.need.listener
         self._relay.refuser.refuse(client, (listener.address, listener.port), octets)
 
-    def close(self) -> None:
-        """End all sessions and close the socket."""
+    def forget(self) -> None:
+        """End all sessions; clients that go on get new ones."""
         for session in list(self.sessions.values()):
             session.close()
+
+    def close(self) -> None:
+        """End all sessions and close the socket."""
+        self.forget()
         self._relay.poller.close(self.sock)
 
 

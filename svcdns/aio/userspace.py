@@ -182,20 +182,23 @@ class UserspaceProxy:
         tcp, udp = self._running(), self._udp
         assert udp is not None
         served = self.services[need.key]
+        target: TcpListener | UdpFrontend
         try:
             sock = listen(need, address, port)
+            try:
+                if listener.protocol == "TCP":
+                    target = TcpListener(tcp, sock, need, served)
+                    tcp.accepting.add(sock.fileno(), target, LEVEL)
+                else:
+                    target = UdpFrontend(udp, sock, need, served)
+                    udp.poller.add(sock.fileno(), target, LEVEL)
+            except OSError:
+                sock.close()
+                raise
         except (OSError, ValueError) as error:
-            failed.append(
-                Unbindable(listener, str(need.key[0]), _why(address, port, listener, error))
-            )
+            reason = _why(address, port, listener, error)
+            failed.append(Unbindable(listener, str(need.key[0]), reason))
             return False
-        target: TcpListener | UdpFrontend
-        if listener.protocol == "TCP":
-            target = TcpListener(tcp, sock, need, served)
-            tcp.accepting.add(sock.fileno(), target, LEVEL)
-        else:
-            target = UdpFrontend(udp, sock, need, served)
-            udp.poller.add(sock.fileno(), target, LEVEL)
         self._open[listener] = target
         self._needs[listener] = need
         return True
@@ -210,8 +213,11 @@ class UserspaceProxy:
                 self._close(need.listener)
                 failed.append(Unbindable(need.listener, str(need.key[0]), str(error)))
                 return
+        served = self.services[need.key]
+        if isinstance(target, UdpFrontend) and target.served is not served:
+            target.forget()  # these were flows to another service
         target.need = need
-        target.served = self.services[need.key]
+        target.served = served
         self._needs[need.listener] = need
 
     def _close(self, listener: Listener) -> None:

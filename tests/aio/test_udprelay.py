@@ -196,6 +196,17 @@ class TestSessions:
                 assert len(relay(proxy).sessions) == 3
 
 
+async def test_a_flow_follows_its_address_to_another_service_r109() -> None:
+    async with datagram_endpoints(2) as servers, proxying(udp_plan(PLACES[0])) as proxy:
+        with client() as sock:
+            sock.send(b"1")
+            await receive(sock)
+            proxy.apply(forwarding_plan(udp_plan(PLACES[1], name="other")))
+            sock.send(b"2")
+            assert await receive(sock) == b"2"
+        assert [len(s.taken) for s in servers] == [1, 1]
+
+
 async def test_octets_and_sessions_are_counted() -> None:
     async with (
         datagram_endpoints(1, lambda data: [data * 2]),
