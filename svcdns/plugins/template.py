@@ -94,9 +94,9 @@ from svcdns.plugins.base import (
     Reply,
     Request,
     Storable,
-    then,
 )
 from svcdns.plugins.goregexp import GoRegexp
+from svcdns.plugins.lookups import Looked, look_up
 from svcdns.plugins.templatetext import Fieldset, Template
 
 NAME = "template"
@@ -299,23 +299,19 @@ def _data(
 
 
 def _followed(request: Request, reply: Reply) -> Outcome:
-    """Add what the whole server says about the target of a CNAME, for A and AAAA."""
+    """Add what the whole server says about targets of CNAMEs, for A and AAAA."""
     query, response = request.query, reply.response
     aliases = [record for record in response.answer if record.rrtype == RRType.CNAME]
     if query.qtype not in (RRType.A, RRType.AAAA) or not aliases:
         return reply
-    target = aliases[0].rdata
-    nested = replace(query, qname=target, name=target.lower())
 
-    def add(found: Outcome, _now: float) -> Outcome:
-        if not isinstance(found, Reply):
+    def finish(found: Looked) -> Outcome:
+        if not found.answer and not found.tc:
             return replace(reply, store=None)
-        whole = replace(
-            response, answer=(*response.answer, *found.response.answer), tc=found.response.tc
-        )
+        whole = replace(response, answer=(*response.answer, *found.answer), tc=found.tc)
         return Reply(whole, NAME, background=found.background)
 
-    return then(request.resolve(replace(request, query=nested, metadata=None)), add, request.now)
+    return look_up(request, [alias.rdata for alias in aliases], finish)
 
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Templates:

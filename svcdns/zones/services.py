@@ -21,7 +21,8 @@ from svcdns.zones.schema import ServiceName
 CLUSTER_LABEL = "multicluster.kubernetes.io/source-cluster"
 """Names the cluster that an imported slice comes from (KEP-1645)."""
 
-_PORTLESS = (ServicePort(port=NO_PORT),)
+PORTLESS = (ServicePort(port=NO_PORT),)
+"""Stands for the ports of a Service without any: its name has addresses (rule C5)."""
 
 
 class Entry(Struct, frozen=True, gc=False):
@@ -73,7 +74,7 @@ def _external(name: ServiceName, service: Service) -> Entries:
 
 def _cluster_ip(name: ServiceName, service: Service) -> Entries:
     labels = (name.service, name.namespace, "svc")
-    ports = [port for port in service.ports or _PORTLESS if _matches(name, port)]
+    ports = [port for port in service.ports or PORTLESS if matches(name, port)]
     if not ports:
         return None
     return [Entry(address, port.port, labels) for port in ports for address in service.addresses]
@@ -86,8 +87,8 @@ def _endpoints(name: ServiceName, addresses: Iterable[NamedAddress]) -> Entries:
         if name.endpoint and name.endpoint != address.name:
             continue
         for port in address.ports:
-            if _matches(name, port):
-                found.append(Entry(address.address, _number(port), base, address))
+            if matches(name, port):
+                found.append(Entry(address.address, number_of(port), base, address))
     # Without a ready endpoint the name does not exist (rule D4).
     return found or None
 
@@ -118,7 +119,7 @@ def find_imported(name: ServiceName, index: ClusterIndex) -> Entries:
         return [
             Entry(address, port.port, labels)
             for port in imported.spec.ports or ()
-            if _matches(name, port)
+            if matches(name, port)
             for address in imported.spec.ips or ()
         ] or None
     if name.endpoint and not name.cluster:
@@ -134,8 +135,8 @@ def _imported_endpoints(name: ServiceName, addresses: Iterable[NamedAddress]) ->
             continue
         base = (address.cluster, name.service, name.namespace, "svc")
         for port in address.ports:
-            if _matches(name, port):
-                found.append(Entry(address.address, _number(port), base, address))
+            if matches(name, port):
+                found.append(Entry(address.address, number_of(port), base, address))
     return found or None
 
 
@@ -144,11 +145,12 @@ def _ready(name: ServiceName, index: ClusterIndex, options: ZoneOptions) -> Sequ
     return list(ready_addresses(slices, pod_names=options.endpoint_pod_names))
 
 
-def _number(port: EndpointPort) -> int:
+def number_of(port: EndpointPort) -> int:
+    """Give a port's number, or :data:`~svcdns.zones.endpoints.NO_PORT` (rule D10)."""
     return port.port or NO_PORT
 
 
-def _matches(name: ServiceName, port: ServicePort | EndpointPort) -> bool:
+def matches(name: ServiceName, port: ServicePort | EndpointPort) -> bool:
     """Compare port and protocol, each in any case; what is not asked for matches (B7, B8)."""
     if name.port and name.port != (port.name or "").lower():
         return False
