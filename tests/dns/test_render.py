@@ -316,3 +316,17 @@ def test_any_records_come_out_of_dnspython_as_they_went_in(
             for rrset in section
         ]
         assert found == [(r.owner, r.rrtype, r.ttl, r.rdata) for r in expected]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize(("said", "sent"), [(None, None), (True, True), (False, False)])
+def test_rd_follows_the_query_unless_the_answer_says_otherwise(
+    asked: bool, said: bool | None, sent: bool | None
+) -> None:
+    message = dns.message.make_query("a.test.", "A")
+    message.flags = dns.flags.RD if asked else 0
+    query = parse(message.to_wire())
+    assert isinstance(query, Query)
+    found = dns.message.from_wire(render(query, Response(rd=said), limit=512))
+
+    assert bool(found.flags & dns.flags.RD) is (asked if sent is None else sent)
