@@ -12,8 +12,9 @@ from aiohttp import web
 from msgspec import Struct
 
 from svcdns.aio import exposition
+from svcdns.aio.acceptor import BACKLOG
 from svcdns.aio.addresses import reason
-from svcdns.aio.tcp import BACKLOG, open_socket
+from svcdns.aio.tcp import open_socket
 from svcdns.errors import ConfigError
 from svcdns.metrics import Registry
 from svcdns.plugins.base import HttpAnswer, Need, ServeHttp, ServeMetrics

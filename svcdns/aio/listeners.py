@@ -1,7 +1,7 @@
 """The sockets that clients ask, for as long as the process lives.
 
 A reload gives a listener another server and leaves its sockets and connections alone; so no query
-is lost.
+is lost.  Certificates are read before anything else is done, so that a bad one changes nothing.
 """
 
 import asyncio
@@ -11,12 +11,18 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeAlias
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from svcdns.aio import tcp, udp
 from svcdns.aio.addresses import host_port, reason
+from svcdns.aio.certificates import context_of
+from svcdns.aio.doh import DohListener
 from svcdns.aio.tcp import Limits, StreamListener
 from svcdns.aio.udp import UdpListener
 from svcdns.errors import ConfigError
 from svcdns.plugins.base import Ask, Transport
+from svcdns.plugins.https import MAX_CONNECTIONS, Https
 from svcdns.plugins.server import Listen, Server
 from svcdns.plugins.timeouts import Timeouts
 
@@ -24,6 +30,16 @@ Settle = Callable[[Ask], Awaitable[object]]
 
 _Sockets: TypeAlias = tuple[socket.socket | None, socket.socket]
 """For datagrams, where the scheme has them, and for streams."""
+
+_Contexts: TypeAlias = dict[Listen, ssl.SSLContext | None]
+
+
+class _Open(Struct):
+    """The listeners of one server."""
+
+    datagrams: UdpListener | None
+    streams: StreamListener | DohListener
+
 
 _HINTS = {
     errno.EADDRINUSE: "another server has the port: stop it, or choose another one",
@@ -37,15 +53,17 @@ class Listeners:
 
     def __init__(self, settle: Settle) -> None:
         self._settle = settle
-        self._open: dict[Listen, tuple[UdpListener | None, StreamListener]] = {}
+        self._open: dict[Listen, _Open] = {}
 
     def check(self, servers: Iterable[Server]) -> None:
         """See whether *servers* could listen, without doing so.
 
         Raises:
-            ConfigError: A port is taken, or the like; the text says what to do.
+            ConfigError: A port is taken, a certificate bad, or the like; the text says what to do.
         """
-        _close(self._bind(server.listen for server in servers))
+        wanted = {server.listen: server for server in servers}
+        _read_contexts(wanted.values())
+        _close(self._bind(wanted))
 
     async def change(self, servers: Iterable[Server]) -> None:
         """Have exactly *servers* listen from now on.
@@ -54,12 +72,24 @@ class Listeners:
             ConfigError: One cannot; then everything is as before.
         """
         wanted = {server.listen: server for server in servers}
-        for listen, (datagram, stream) in self._bind(wanted).items():
-            self._open[listen] = await self._start(wanted[listen], datagram, stream)
+        contexts = _read_contexts(wanted.values())
+        bound = self._bind(wanted)
+        opened: dict[Listen, _Open] = {}
+        try:
+            for listen, sockets in bound.items():
+                opened[listen] = self._listener(wanted[listen], *sockets)
+                await _start(opened[listen], contexts[listen])
+        except OSError as error:
+            for one in opened.values():
+                _close_one(one)
+            _close(bound)
+            raise ConfigError(f"listen: {reason(error)}") from error
         for listen, server in wanted.items():
-            self._hand_over(listen, server)
+            if listen in self._open:
+                await self._hand_over(self._open[listen], server, contexts[listen])
         for listen in [listen for listen in self._open if listen not in wanted]:
             await self._stop_one(listen)
+        self._open |= opened
 
     async def stop(self) -> None:
         """Let queries under way be answered, then close everything."""
@@ -69,11 +99,8 @@ class Listeners:
     def close(self) -> None:
         """Close everything at once; queries under way are not answered."""
         while self._open:
-            _, (datagrams, streams) = self._open.popitem()
-            if datagrams is not None:
-                asyncio.get_running_loop().remove_reader(datagrams.sock.fileno())
-                datagrams.sock.close()
-            streams.close()
+            _, one = self._open.popitem()
+            _close_one(one)
 
     def _bind(self, wanted: Iterable[Listen]) -> dict[Listen, _Sockets]:
         """Bind what is not open yet; all of it or nothing."""
@@ -87,56 +114,66 @@ class Listeners:
             raise
         return opened
 
-    async def _start(
+    def _listener(
         self, server: Server, datagram: socket.socket | None, stream: socket.socket
-    ) -> tuple[UdpListener | None, StreamListener]:
-        secure = server.listen.scheme == "tls"
-        streams = StreamListener(
-            stream,
-            server,
-            self._settle,
-            transport=Transport.TLS if secure else Transport.TCP,
-            tls=_tls(server) if secure else None,
-            limits=limits_of(server),
-        )
-        await streams.start()
-        datagrams = None
-        if datagram is not None:
-            datagrams = UdpListener(datagram, server, self._settle)
-            datagrams.start()
-        return datagrams, streams
+    ) -> _Open:
+        datagrams = None if datagram is None else UdpListener(datagram, server, self._settle)
+        limits = limits_of(server)
+        if server.listen.scheme == "https":
+            return _Open(datagrams, DohListener(stream, server, self._settle, limits))
+        transport = Transport.TLS if server.listen.scheme == "tls" else Transport.TCP
+        streams = StreamListener(stream, server, self._settle, transport=transport, limits=limits)
+        return _Open(datagrams, streams)
 
-    def _hand_over(self, listen: Listen, server: Server) -> None:
-        datagrams, streams = self._open[listen]
-        if datagrams is not None:
-            datagrams.server = server
-        streams.server = server
-        streams.limits = limits_of(server)
+    async def _hand_over(self, one: _Open, server: Server, tls: ssl.SSLContext | None) -> None:
+        if one.datagrams is not None:
+            one.datagrams.server = server
+        one.streams.server = server
+        one.streams.limits = limits_of(server)
+        if server.listen.scheme != "dns":
+            await one.streams.start(tls)  # with the certificate as it is now
 
     async def _stop_one(self, listen: Listen) -> None:
-        datagrams, streams = self._open.pop(listen)
-        if datagrams is not None:
-            await datagrams.stop()
-        await streams.stop()
+        one = self._open.pop(listen)
+        if one.datagrams is not None:
+            await one.datagrams.stop()
+        await one.streams.stop()
+
+
+async def _start(one: _Open, tls: ssl.SSLContext | None) -> None:
+    await one.streams.start(tls)
+    if one.datagrams is not None:
+        one.datagrams.start()
+
+
+def _close_one(one: _Open) -> None:
+    if one.datagrams is not None:
+        asyncio.get_running_loop().remove_reader(one.datagrams.sock.fileno())
+        one.datagrams.sock.close()
+    one.streams.close()
+
+
+def _read_contexts(servers: Iterable[Server]) -> _Contexts:
+    return {server.listen: context_of(server) for server in servers}
 
 
 def limits_of(server: Server) -> Limits:
     """Give the limits of a server's connections: those of the first ``timeouts`` there is."""
-    standard = Limits()
-    for block in server.blocks:
-        for plugin in block.plugins:
-            if isinstance(plugin, Timeouts):
-                return Limits(
-                    standard.read if plugin.read is None else plugin.read,
-                    standard.write if plugin.write is None else plugin.write,
-                    standard.idle if plugin.idle is None else plugin.idle,
-                    standard.queries if plugin.queries is None else plugin.queries,
-                )
-    return standard
-
-
-def _tls(server: Server) -> ssl.SSLContext:
-    raise ConfigError(f"{server.label}: no 'tls' directive gives a certificate and a key")
+    limits = Limits()
+    beside = [plugin for block in server.blocks for plugin in block.beside]
+    if server.listen.scheme == "https":
+        most = next((one.max_connections for one in beside if isinstance(one, Https)), None)
+        limits = replace(limits, connections=MAX_CONNECTIONS if most is None else most)
+    for plugin in beside:
+        if isinstance(plugin, Timeouts):
+            return replace(
+                limits,
+                read=limits.read if plugin.read is None else plugin.read,
+                write=limits.write if plugin.write is None else plugin.write,
+                idle=limits.idle if plugin.idle is None else plugin.idle,
+                queries=limits.queries if plugin.queries is None else plugin.queries,
+            )
+    return limits
 
 
 def _close(opened: dict[Listen, _Sockets]) -> None:
@@ -152,10 +189,8 @@ def _sockets(listen: Listen) -> _Sockets:
     Raises:
         ConfigError: A port is taken, or the like.
     """
-    if listen.scheme not in ("dns", "tls"):
-        raise ConfigError(f"{listen.scheme}://: svcdns has no server for this scheme")
     address = listen.addresses[0] if listen.addresses else ""
-    if listen.scheme == "tls":
+    if listen.scheme != "dns":
         return None, _open(tcp.open_socket, "tcp", address, listen.port)
     datagram = _open(udp.open_socket, "udp", address, listen.port)
     try:

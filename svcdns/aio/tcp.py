@@ -18,14 +18,12 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from svcdns.aio.acceptor import Acceptor
 from svcdns.plugins.base import Ask, Client, Rendered, Transport
 
 log = logging.getLogger(__name__)
 
 Settle = Callable[[Ask], Awaitable[object]]
-
-BACKLOG = 1024
-"""Connections that the kernel keeps for us until we accept them."""
 
 _HEADER = 2
 
@@ -95,7 +93,6 @@ class StreamListener:
         settle: Settle,
         *,
         transport: Transport = Transport.TCP,
-        tls: ssl.SSLContext | None = None,
         limits: Limits | None = None,
     ) -> None:
         """Serve *sock* from :meth:`start` on.
@@ -105,7 +102,6 @@ class StreamListener:
             server: Answers; may be replaced at any time.
             settle: Carries out an :class:`Ask`; never raises.
             transport: For metrics and logs.
-            tls: For DNS over TLS (RFC 7858).
             limits: Of every connection from now on; may be replaced at any time.
         """
         self.sock = sock
@@ -113,18 +109,22 @@ class StreamListener:
         self.limits = limits or Limits()
         self.settle = settle
         self.transport = transport
-        self._tls = tls
-        self._server: asyncio.Server | None = None
+        loop = asyncio.get_running_loop()
+        self._acceptor = Acceptor(sock, lambda: _Connection(self, loop))
         self._empty = asyncio.Event()
         self.connections: dict[_Connection, None] = {}
         "In the order of their last activity, the longest idle first."
 
-    async def start(self) -> None:
-        """Accept connections from now on."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Connection(self, loop), sock=self.sock, ssl=self._tls, backlog=BACKLOG
-        )
+    async def start(self, tls: ssl.SSLContext | None = None) -> None:
+        """Accept connections from now on; called again, with other TLS settings from now on.
+
+        Args:
+            tls: For DNS over TLS (RFC 7858).
+
+        Raises:
+            OSError: The socket cannot listen.
+        """
+        await self._acceptor.start(tls)
 
     async def stop(self, grace: float = 5.0) -> None:
         """Accept nothing more, let queries under way be answered, close.
@@ -132,8 +132,7 @@ class StreamListener:
         Args:
             grace: Seconds for the answers (CoreDNS stops servers gracefully for 5).
         """
-        if self._server:
-            self._server.close()
+        self._acceptor.stop()
         for connection in list(self.connections):
             connection.finish()
         if self.connections:
@@ -146,11 +145,9 @@ class StreamListener:
 
     def close(self) -> None:
         """Close at once; queries under way are not answered."""
-        if self._server:
-            self._server.close()
+        self._acceptor.close()
         for connection in list(self.connections):
             connection.abort()
-        self.sock.close()
 
     def admit(self, connection: "_Connection") -> None:
         """Take a connection in, at the cost of the one that was idle longest."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from svcdns.aio import certificates
 from svcdns.aio.corefiles import parse_file, read_text
 from svcdns.corefile.migration import migrate
 from svcdns.corefile.overlap import listeners
@@ -21,9 +22,10 @@ from svcdns.corefile.syntax import ServerBlock
 from svcdns.dns.name import from_text
 from svcdns.errors import ConfigError, CorefileError, ProxyConfigError
 from svcdns.metrics import Registry
-from svcdns.plugins.base import Context
+from svcdns.plugins.base import Context, Plugin
 from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.report import Report, inspect, to_text
+from svcdns.plugins.tls import Tls
 
 HELP = """\
 Read Corefiles and KubeProxyConfigurations as a server would, and say for each file whether it
@@ -115,7 +117,13 @@ def _check(file: str, port: int) -> Report:
             clusters=clusters,
         )
 
-    return inspect(file, blocks, context_of, warnings)
+    return inspect(file, blocks, context_of, warnings, _try_out)
+
+
+def _try_out(plugin: Plugin) -> None:
+    """Read certificates, which only TLS itself can."""
+    if isinstance(plugin, Tls):
+        certificates.context(plugin, [])
 
 
 def _check_proxy(file: str) -> Report:

@@ -84,6 +84,11 @@ class Accounts:
         self._panics = registry.counter(
             "coredns_panics_total", "Bugs in plugins that cost a request its answer."
         ).cell()
+        self._https = registry.counter(
+            "coredns_dns_https_responses_total",
+            "Answers of HTTPS listeners, by HTTP status.",
+            ("server", "status"),
+        )
         registry.before_scrape(self.fold)
 
     def tally(
@@ -114,7 +119,7 @@ class Accounts:
             asked, size = _bound(asked), _bound(size)
         do = query.edns is not None and query.edns.do
         qtype = query.qtype if query.qtype in _KNOWN_TYPES else 0
-        proto, family = client.transport, client.family
+        proto, family = client.proto, client.family
         key = (proto, family, zone, view, qtype, do, plugin, rcode, asked, size, cells)
         found = self._tallies.get(key)
         if found is None:
@@ -137,6 +142,10 @@ class Accounts:
     def count_panic(self) -> None:
         """Count a plugin's bug."""
         self._panics.value += 1
+
+    def count_https(self, status: int) -> None:
+        """Count an answer over HTTPS."""
+        self._https.cell(self.server, str(status)).value += 1
 
     def fold(self) -> None:
         """Bring the metric families up to the tallies."""

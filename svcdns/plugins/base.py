@@ -27,7 +27,7 @@ FOREVER = float("inf")
 
 
 class Transport(StrEnum):
-    """How a message travelled; the values are CoreDNS's ``proto`` label."""
+    """How a message travelled; the values are CoreDNS's ``proto`` label for upstreams."""
 
     UDP = "udp"
     TCP = "tcp"
@@ -53,6 +53,11 @@ class Client(Struct, frozen=True, gc=False):
     def udp(self) -> bool:
         """Whether the answer must fit a datagram."""
         return self.transport is Transport.UDP
+
+    @property
+    def proto(self) -> str:
+        """CoreDNS's ``proto`` label: what is below TLS and HTTPS is TCP (``request.Proto``)."""
+        return "udp" if self.transport is Transport.UDP else "tcp"
 
 
 class Request(Struct, frozen=True):
@@ -250,6 +255,8 @@ class HttpAnswer(Struct, frozen=True):
     status: int
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+    "Further ones."
 
 
 class ServeHttp(Struct, frozen=True):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from svcdns.corefile.overlap import check_overlap
+from svcdns.corefile.schemes import check_schemes
 from svcdns.corefile.syntax import Key, ServerBlock
 from svcdns.dns.name import from_text
 from svcdns.kube.store import Delta, Store
@@ -89,6 +90,7 @@ def build(blocks: Sequence[ServerBlock], environment: Environment) -> Configurat
     Raises:
         CorefileError: A directive cannot be used; nothing stays behind.
     """
+    check_schemes(blocks, environment.warn)
     check_overlap(blocks)
     shared: dict[Hashable, object] = {}
     changes = _Changes()
@@ -170,9 +172,10 @@ class _Built:
         """Give the block as one of its servers sees it."""
         return Block(
             zones,
-            [plugin for plugin in self.plugins if getattr(plugin, "serves", True)],
+            [plugin for plugin in self.plugins if _serves(plugin)],
             view=self.filters[0].view if self.filters else "",
             filters=[plugin.admits for plugin in self.filters],
+            beside=[plugin for plugin in self.plugins if not _serves(plugin)],
         )
 
     def listens(self) -> Iterator[tuple[Listen, Key]]:
@@ -180,6 +183,11 @@ class _Built:
         for key in self.source.keys:
             for address in self.addresses or ("",):
                 yield Listen(key.scheme, (address,) if address else (), key.port), key
+
+
+def _serves(plugin: Plugin) -> bool:
+    """Whether a plugin takes part in queries."""
+    return bool(getattr(plugin, "serves", True))
 
 
 def _servers(built: Sequence[_Built], environment: Environment) -> tuple[Server, ...]:

@@ -38,7 +38,7 @@ def link(plugins: Sequence[Plugin]) -> Handler:
 class Block:
     """A server block as a server uses it."""
 
-    __slots__ = ("filters", "handler", "plugins", "view", "zones")
+    __slots__ = ("beside", "filters", "handler", "plugins", "view", "zones")
 
     def __init__(
         self,
@@ -47,9 +47,12 @@ class Block:
         *,
         view: str = "",
         filters: Sequence[Filter] = (),
+        beside: Sequence[Plugin] = (),
     ) -> None:
         self.zones = zones
         self.plugins = tuple(plugins)
+        self.beside = tuple(beside)
+        "Plugins that see no queries, with settings for the listeners (``tls``, ``timeouts``)."
         self.handler = link(plugins)
         self.view = view
         "Name of the block's ``view``, for metrics; empty without one."

@@ -26,7 +26,7 @@ from svcdns.dns.constants import (
 )
 from svcdns.dns.name import to_text
 from svcdns.dns.response import Response
-from svcdns.plugins.base import Request, Transport
+from svcdns.plugins.base import Request
 
 COMMON = (
     '{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}"'
@@ -96,7 +96,7 @@ def _bufsize(entry: Entry) -> str:
 
 
 def _proto(entry: Entry) -> str:
-    return "udp" if entry.request.client.transport is Transport.UDP else "tcp"
+    return entry.request.client.proto
 
 
 def _host(address: str) -> str:

@@ -12,9 +12,10 @@ from msgspec import Struct
 from svcdns.corefile.migration import REMOVED, Change, migrate
 from svcdns.corefile.overlap import check_overlap, listeners
 from svcdns.corefile.printer import print_line
+from svcdns.corefile.schemes import check_schemes
 from svcdns.corefile.syntax import Directive, ServerBlock
 from svcdns.errors import CorefileError
-from svcdns.plugins.base import Context
+from svcdns.plugins.base import Context, Plugin
 from svcdns.plugins.order import BY_NAME, Support
 from svcdns.plugins.registry import set_up, support_of
 
@@ -70,8 +71,16 @@ ContextOf: TypeAlias = Callable[[int, ServerBlock, Callable[[str], None]], Conte
 """Make the context of a block from its number, itself, and where its warnings go."""
 
 
+def _untried(_plugin: Plugin) -> None:
+    """Stand in for trying a plugin out where there is nothing to try it with."""
+
+
 def inspect(
-    file: str, blocks: tuple[ServerBlock, ...], context_of: ContextOf, warnings: Iterable[str] = ()
+    file: str,
+    blocks: tuple[ServerBlock, ...],
+    context_of: ContextOf,
+    warnings: Iterable[str] = (),
+    try_out: Callable[[Plugin], None] = _untried,
 ) -> Report:
     """Set everything up as a server would, going on after errors.
 
@@ -80,6 +89,7 @@ def inspect(
         blocks: As parsed, before any migration.
         context_of: Gives plugins what they may use; they are thrown away afterwards.
         warnings: What parsing said already.
+        try_out: Does with a plugin what can go wrong at a start; raises CorefileError.
     """
     said = list(warnings)
     if not blocks:
@@ -88,12 +98,13 @@ def inspect(
     said += [str(change) for change in migrated.changes]
     errors: list[CorefileError] = []
     try:
+        check_schemes(migrated.blocks, said.append)
         check_overlap(migrated.blocks)
     except CorefileError as error:
         errors.append(error)
     reports = []
     for number, (old, new) in enumerate(zip(blocks, migrated.blocks, strict=True)):
-        chain = _chain(new, context_of(number, new, said.append), errors)
+        chain = _chain(new, context_of(number, new, said.append), errors, try_out)
         reports.append(_block(old, new, chain, migrated.changes))
     errors.sort(key=lambda error: (error.file, error.line))
     return Report(
@@ -106,7 +117,12 @@ def inspect(
     )
 
 
-def _chain(block: ServerBlock, context: Context, errors: list[CorefileError]) -> tuple[str, ...]:
+def _chain(
+    block: ServerBlock,
+    context: Context,
+    errors: list[CorefileError],
+    try_out: Callable[[Plugin], None],
+) -> tuple[str, ...]:
     known = [directive for directive in block.directives if directive.name in BY_NAME]
     for directive in block.directives:
         if directive.name not in BY_NAME:
@@ -119,6 +135,8 @@ def _chain(block: ServerBlock, context: Context, errors: list[CorefileError]) ->
             continue
         try:
             plugin = set_up(directives, context)
+            if plugin is not None:
+                try_out(plugin)
         except CorefileError as error:
             errors.append(error)
         else:

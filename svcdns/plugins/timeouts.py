@@ -50,12 +50,7 @@ SHORTEST, LONGEST = 1.0, 86400.0
 
 
 class Timeouts(Passive):
-    """One ``timeouts`` directive; ``None`` leaves a limit as it is.
-
-    Part of the chain, so that the listeners find it with their server's blocks.
-    """
-
-    serves = True
+    """One ``timeouts`` directive; ``None`` leaves a limit as it is."""
 
     def __init__(self) -> None:
         super().__init__(NAME)

@@ -1,6 +1,9 @@
 import asyncio
+import os
 import socket
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import dns.asyncquery
 import dns.message
@@ -14,11 +17,13 @@ from svcdns.dns.name import ROOT
 from svcdns.dns.response import Response
 from svcdns.errors import ConfigError
 from svcdns.metrics import Registry
-from svcdns.plugins import timeouts
+from svcdns.plugins import https, timeouts
 from svcdns.plugins.accounts import Accounts
 from svcdns.plugins.base import Plugin, Reply
 from svcdns.plugins.chain import Block
 from svcdns.plugins.server import Listen, Server
+from svcdns.plugins.tls import Tls
+from tests.support.certificates import Certificate, authority
 from tests.support.corefile import Outside, directives
 from tests.support.ports import free_port
 from tests.support.serving import always
@@ -29,7 +34,7 @@ def server(
 ) -> Server:
     return Server(
         Listen(scheme, (address,) if address else (), port),
-        [Block((ROOT,), [*more, always(Reply(Response(rcode=rcode)))])],
+        [Block((ROOT,), [always(Reply(Response(rcode=rcode)))], beside=more)],
         accounts=Accounts("dns://:53", Registry()),
         clock=lambda: 0.0,
         panic=lambda question, error: None,
@@ -119,12 +124,6 @@ async def test_an_address_of_another_machine_is_told(listeners: Listeners) -> No
         listeners.check([server(free_port(), address="192.0.2.1")])
 
 
-@pytest.mark.parametrize("scheme", ["quic", "grpc", "https3"])
-async def test_a_scheme_without_a_server_is_refused(listeners: Listeners, scheme: str) -> None:
-    with pytest.raises(ConfigError, match=f"{scheme}://: svcdns has no server"):
-        listeners.check([server(free_port(), scheme=scheme)])
-
-
 def test_timeouts_set_the_limits_of_connections() -> None:
     plugin = timeouts.setup(
         directives("timeouts {\nread 7s\nmaxtcpqueries 9\n}"), Outside().context()
@@ -132,3 +131,112 @@ def test_timeouts_set_the_limits_of_connections() -> None:
 
     assert limits_of(server(53, 0, plugin)) == Limits(read=7.0, queries=9)
     assert limits_of(server(53)) == Limits()
+
+
+def secured(port: int, scheme: str, certificate: Certificate, rcode: int = 3) -> Server:
+    (line,) = directives("tls CERT KEY")
+    tls = Tls(line, certificate.certificate, certificate.key, "")
+    return server(port, rcode, tls, scheme=scheme)
+
+
+async def over_tls(port: int, certificate: Certificate) -> int:
+    query = dns.message.make_query("a.example.", "A")
+    answer = await dns.asyncquery.tls(
+        query, "127.0.0.1", port=port, timeout=5, verify=certificate.authority
+    )
+    return answer.rcode()
+
+
+def spoil(path: str) -> None:
+    Path(path).write_text("garbage")
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("scheme", ["tls", "https"])
+async def test_a_renewed_certificate_is_shown_and_no_socket_is_left(
+    listeners: Listeners, tmp_path: Path, scheme: str
+) -> None:
+    port = free_port()
+    old = authority(tmp_path, "dns.example")
+    before = ssl.create_default_context(cafile=old.authority)
+    await listeners.change([secured(port, scheme, old)])
+    _, connected = await asyncio.open_connection("127.0.0.1", port, ssl=before)
+    count = descriptors()
+
+    new = authority(tmp_path, "dns.example")  # in the same files
+    await listeners.change([secured(port, scheme, new)])
+
+    assert descriptors() == count
+    after = ssl.create_default_context(cafile=new.authority)
+    _, again = await asyncio.open_connection("127.0.0.1", port, ssl=after)
+    assert not connected.transport.is_closing()
+    for writer in (connected, again):
+        writer.transport.abort()
+
+
+async def test_tls_answers_and_says_how_it_was_asked(listeners: Listeners, tmp_path: Path) -> None:
+    port, certificate = free_port(), authority(tmp_path, "dns.example")
+    await listeners.change([secured(port, "tls", certificate)])
+
+    assert await over_tls(port, certificate) == 3
+
+
+async def test_a_bad_certificate_changes_nothing_and_binds_nothing(
+    listeners: Listeners, tmp_path: Path
+) -> None:
+    plain, port, certificate = free_port(), free_port(), authority(tmp_path, "dns.example")
+    await listeners.change([server(plain, 3), secured(port, "tls", certificate)])
+    count = descriptors()
+    spoil(certificate.key)
+
+    for attempt in (secured(port, "tls", certificate), secured(free_port(), "https", certificate)):
+        with pytest.raises(ConfigError, match=r"Corefile:2 - plugin/tls: certificate .*cert\.pem"):
+            listeners.check([server(plain, 5), attempt])
+        with pytest.raises(ConfigError, match=r"Corefile:2 - plugin/tls: certificate .*cert\.pem"):
+            await listeners.change([server(plain, 5), server(free_port(), 5), attempt])
+
+    assert descriptors() == count
+    assert await ask(plain) == (3, 3)
+    assert await over_tls(port, certificate) == 3
+
+
+@pytest.mark.parametrize("scheme", ["tls", "https"])
+async def test_encrypted_blocks_come_and_go_without_a_leak(
+    listeners: Listeners, tmp_path: Path, scheme: str
+) -> None:
+    plain, port, certificate = free_port(), free_port(), authority(tmp_path, "dns.example")
+    await listeners.change([server(plain, 3)])
+    count = descriptors()
+
+    for _ in range(3):
+        await listeners.change([server(plain, 3), secured(port, scheme, certificate)])
+        await listeners.change([server(plain, 3)])
+
+    assert descriptors() == count
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_without_a_certificate_a_tls_block_is_served_in_the_clear(
+    listeners: Listeners,
+) -> None:
+    """CoreDNS core/dnsserver/server_tls.go Serve."""
+    port = free_port()
+    await listeners.change([server(port, 3, scheme="tls")])
+
+    query = dns.message.make_query("a.example.", "A")
+    answer = await dns.asyncquery.tcp(query, "127.0.0.1", port=port, timeout=5)
+    assert answer.rcode() == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("https", 200), ("https {\nmax_connections 0\n}", 0)]
+)
+def test_https_limits_connections(text: str, expected: int) -> None:
+    plugin = https.setup(directives(text), Outside().context())
+
+    assert limits_of(server(443, 0, plugin, scheme="https")).connections == expected
+    assert limits_of(server(443, scheme="https")).connections == 200

@@ -44,11 +44,10 @@ async def listening(
         server or EchoServer(),
         settle,
         transport=Transport.TLS if tls else Transport.TCP,
-        tls=tls,
         limits=limits,
     )
     port = sock.getsockname()[1]
-    await listener.start()
+    await listener.start(tls)
     try:
         yield listener, port
     finally:

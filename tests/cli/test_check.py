@@ -118,3 +118,27 @@ def test_a_proxy_configuration_is_told_by_its_kind(
     bad = _file(tmp_path, PROXY.format(mode="[]"), "bad.yaml")
     assert main(["check", bad]) == 1
     assert f"error    {bad}: mode" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("scheme", ["quic", "grpc", "https3"])
+def test_a_scheme_without_a_server_does_not_start(
+    scheme: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "Corefile"
+    file.write_text(f". {{\n    errors\n}}\n{scheme}://. {{\n    errors\n}}\n")
+
+    assert main(["check", str(file)]) == 1
+    assert f"{file}:4 - {scheme}://.: svcdns does not serve" in capsys.readouterr().out
+
+
+def test_a_certificate_that_is_none_does_not_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, pem = tmp_path / "Corefile", tmp_path / "pem"
+    pem.write_text("none")
+    file.write_text(f"tls://. {{\n    tls {pem} {pem}\n}}\ntls://a {{\n    tls {pem} gone\n}}\n")
+
+    assert main(["check", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert f"{file}:2 - plugin/tls: certificate {pem} with key {pem}: " in out
+    assert f"{file}:5 - plugin/tls: [Errno 2] No such file or directory: 'gone'" in out

@@ -1,0 +1,285 @@
+"""The HTTPS listener: DNS messages in HTTP/1.1 and HTTP/2, answered like any others.
+
+TLS chooses the version (ALPN); without TLS it is HTTP/1.1.  Everything a client can pile up is
+bounded: connections, requests under way on one, octets of a request, and time.
+
+Spec: RFC 8484.
+Parity: CoreDNS ``core/dnsserver/server_https.go``.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import cast
+
+from aiohttp import web
+
+from svcdns.aio.acceptor import Acceptor
+from svcdns.aio.http2 import Http2
+from svcdns.aio.tcp import Limits, Settle
+from svcdns.dns.constants import MAX_MESSAGE
+from svcdns.dns.doh import MESSAGE_TYPE, Refusal, max_age, read_request
+from svcdns.plugins.base import Client, HttpAnswer, Rendered, Transport
+from svcdns.plugins.server import Server
+
+GRACE_SECONDS = 5.0
+"""For requests under way at the end (CoreDNS stops servers gracefully for 5)."""
+
+TOO_LARGE = Refusal(413, f"a DNS message has at most {MAX_MESSAGE} octets")
+
+_KEEP = 86400.0
+"""Seconds; aiohttp's own limit between requests, which ours comes before."""
+
+_LAST_WORDS = frozenset({408, 413})
+"""After these the rest of the request may still be on its way."""
+
+
+class DohListener:
+    """One listening socket and the server it feeds; the server may be exchanged at any time."""
+
+    def __init__(self, sock: socket.socket, server: Server, settle: Settle, limits: Limits) -> None:
+        """Serve *sock* from :meth:`start` on.
+
+        Args:
+            sock: From :func:`svcdns.aio.tcp.open_socket`.
+            server: Answers.
+            settle: Carries out an :class:`~svcdns.plugins.base.Ask`; never raises.
+            limits: Of every connection from now on.
+        """
+        self.server = server
+        self.limits = limits
+        self.connections: dict[_Connection, None] = {}
+        "In the order of their last activity, the longest idle first."
+        self._settle = settle
+        self._acceptor = Acceptor(sock, lambda: _Connection(self))
+        self._empty = asyncio.Event()
+        self._speakers: dict[object, _Connection] = {}
+        "Connections by what speaks HTTP/1.1 on them."
+        self._http1 = web.Server(
+            self._handle, access_log=None, keepalive_timeout=_KEEP, lingering_time=1.0
+        )
+
+    async def start(self, tls: ssl.SSLContext | None) -> None:
+        """Accept connections from now on, with these TLS settings; may be called again.
+
+        Raises:
+            OSError: The socket cannot listen.
+        """
+        await self._acceptor.start(tls)
+
+    async def stop(self, grace: float = GRACE_SECONDS) -> None:
+        """Accept nothing more, let requests under way be answered, close.
+
+        Args:
+            grace: Seconds for the answers.
+        """
+        self._acceptor.stop()
+        for connection in list(self.connections):
+            connection.finish()
+        if self.connections:
+            self._empty.clear()
+            try:
+                await asyncio.wait_for(self._empty.wait(), grace)
+            except TimeoutError:
+                pass  # who is not done by now loses the answer
+        self.close()
+
+    def close(self) -> None:
+        """Close at once; requests under way are not answered."""
+        self._acceptor.close()
+        for connection in list(self.connections):
+            connection.abort()
+
+    def speaker(self, connection: "_Connection") -> asyncio.Protocol:
+        """Make what speaks HTTP/1.1 on a connection."""
+        made = self._http1()
+        self._speakers[made] = connection
+        return made
+
+    def admit(self, connection: "_Connection") -> None:
+        """Take a connection in, at the cost of the one that was idle longest."""
+        self.connections[connection] = None
+        most = self.limits.connections
+        if most and len(self.connections) > most:
+            idle = next((one for one in self.connections if not one.under_way), connection)
+            idle.abort()
+
+    def leave(self, connection: "_Connection", speaker: asyncio.Protocol | None) -> None:
+        """Forget a connection that is closed."""
+        self.connections.pop(connection, None)
+        self._speakers.pop(speaker, None)
+        if not self.connections:
+            self._empty.set()
+
+    def touch(self, connection: "_Connection") -> None:
+        """Note that a connection is in use."""
+        if connection in self.connections:
+            del self.connections[connection]
+            self.connections[connection] = None
+
+    async def answer(
+        self, client: Client, method: str, target: str, media_type: str, body: bytes
+    ) -> HttpAnswer:
+        """Answer one request, whatever the version of HTTP."""
+        found = read_request(method, target, media_type, body)
+        if isinstance(found, Refusal):
+            return self.refuse(found)
+        result = self.server.respond(found, client, asyncio.get_running_loop().time())
+        if not isinstance(result, Rendered):
+            result = cast("Rendered", await self._settle(result))
+        wire = next(iter(result.wires), None)
+        if wire is None:
+            # RFC 8484 §4.2.1 speaks of DNS errors in answers; there is none for "no answer".
+            return self.refuse(Refusal(500, "No response"))
+        self.server.accounts.count_https(200)
+        return HttpAnswer(200, wire, MESSAGE_TYPE, (("Cache-Control", f"max-age={max_age(wire)}"),))
+
+    def refuse(self, refusal: Refusal) -> HttpAnswer:
+        """Make the answer of a refusal, and count it."""
+        self.server.accounts.count_https(refusal.status)
+        more = (("Allow", "GET, POST"),) if refusal.status == 405 else ()
+        return HttpAnswer(refusal.status, f"{refusal.text}\n".encode(), headers=more)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve one request of HTTP/1.1."""
+        connection = self._speakers[request.protocol]
+        with connection.serving():
+            found = await self._answer_1(request, connection.client)
+        headers = {"Content-Type": found.content_type, "Server": "svcdns", **dict(found.headers)}
+        response = web.Response(status=found.status, body=found.body, headers=headers)
+        if connection.finishing or found.status in _LAST_WORDS:
+            response.force_close()
+        return response
+
+    async def _answer_1(self, request: web.BaseRequest, client: Client) -> HttpAnswer:
+        try:
+            async with asyncio.timeout(self.limits.read):
+                body = await _body(request)
+        except TimeoutError:
+            return self.refuse(Refusal(408, "the request did not come to its end"))
+        if body is None:
+            return self.refuse(TOO_LARGE)
+        media_type = request.headers.get("Content-Type", "")
+        return await self.answer(client, request.method, request.raw_path, media_type, body)
+
+
+class _Connection(asyncio.Protocol):
+    """One client's connection: passes its octets to who speaks its version of HTTP."""
+
+    def __init__(self, listener: DohListener) -> None:
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._speaker: asyncio.Protocol | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._waits_for_rest = False
+        self.under_way = 0
+        "Requests being answered."
+        self.finishing = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        self.client = Client(
+            str(peer[0]).removeprefix("::ffff:"),
+            peer[1],
+            Transport.HTTPS,
+            str(local[0]).removeprefix("::ffff:"),
+            local[1],
+        )
+        self._listener.admit(self)
+        if transport.is_closing():
+            return
+        encrypted = transport.get_extra_info("ssl_object")
+        if encrypted is not None and encrypted.selected_alpn_protocol() == "h2":
+            self._speaker = Http2(self._answer_2, self.begun)
+        else:
+            self._speaker = self._listener.speaker(self)
+        self._speaker.connection_made(transport)
+        self.begun()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        self._listener.leave(self, self._speaker)
+        if self._speaker:
+            self._speaker.connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._listener.touch(self)
+        if isinstance(self._speaker, Http2):
+            self._speaker.data_received(data)
+        elif self._speaker:
+            self.begun()
+            self._speaker.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._speaker.eof_received() if self._speaker else None
+
+    def pause_writing(self) -> None:
+        if self._speaker:
+            self._speaker.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._speaker:
+            self._speaker.resume_writing()
+
+    async def _answer_2(
+        self, method: str, target: str, media_type: str, body: bytes | None
+    ) -> HttpAnswer:
+        """Serve one request of HTTP/2."""
+        with self.serving():
+            if body is None:
+                return self._listener.refuse(TOO_LARGE)
+            return await self._listener.answer(self.client, method, target, media_type, body)
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """Have no deadline while an answer is owed; what asks others has its own time-outs."""
+        self.under_way += 1
+        self._waits_for_rest = False
+        if self._deadline:
+            self._deadline.cancel()
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+            self._listener.touch(self)
+            if not self.under_way:
+                self._expect(self._listener.limits.idle)
+                if self.finishing and isinstance(self._speaker, Http2):
+                    self._loop.call_soon(self._transport.close)
+
+    def begun(self) -> None:
+        """Note that a request has begun to come in; it has to come to its end."""
+        if not self.under_way and not self._waits_for_rest:
+            self._waits_for_rest = True
+            self._expect(self._listener.limits.read)
+
+    def finish(self) -> None:
+        """Take no more requests; close when the last answer is written."""
+        self.finishing = True
+        if not self.under_way:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    def _expect(self, seconds: float) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        if not self._transport.is_closing():
+            self._deadline = self._loop.call_later(seconds, self._transport.abort)
+
+
+async def _body(request: web.BaseRequest) -> bytes | None:
+    """Read a body, or nothing if it is longer than any message."""
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > MAX_MESSAGE:
+            return None
+    return bytes(body)

@@ -1,0 +1,284 @@
+"""DNS over HTTPS with real clients: kdig and dig (HTTP/2), curl and aiohttp (both), bare sockets."""
+
+import asyncio
+import base64
+import contextlib
+import shutil
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+import dns.message
+import pytest
+import pytest_asyncio
+
+from svcdns.aio.doh import DohListener
+from svcdns.aio.tcp import Limits, open_socket
+from svcdns.aio.upstream import Upstreams
+from svcdns.dns.response import Record, Response
+from svcdns.metrics import Registry
+from svcdns.plugins.base import (
+    Ask,
+    Delay,
+    Drop,
+    Handler,
+    Outcome,
+    Reply,
+    Request,
+    Transport,
+)
+from tests.support.certificates import Certificate, authority
+from tests.support.serving import Scripted, server_of
+from tests.support.waiting import until
+
+TYPE = "application/dns-message"
+
+
+def _answer(request: Request, _proceed: Handler) -> Outcome:
+    """Answer with as many addresses as the first label says; ``slow``, ``none`` as they sound."""
+    query = request.query
+    label = query.name[1 : 1 + query.name[0]].decode()
+    if label == "none":
+        return Drop()
+    count = int(label) if label.isdigit() else 1
+    records = tuple(
+        Record(query.qname, 1, 30, bytes([192, 0, 2 + at // 256, at % 256])) for at in range(count)
+    )
+    reply = Reply(Response(aa=True, answer=records), "scripted")
+    if label == "slow":
+        return Ask(Delay(0.3), lambda _result, _now: reply)
+    return reply
+
+
+@dataclass
+class Serving:
+    """A listener with what it counts and whom it asked."""
+
+    listener: DohListener
+    port: int
+    tls: ssl.SSLContext
+    plugin: Scripted
+    registry: Registry
+
+    def url(self, path: str = "/dns-query") -> str:
+        return f"https://127.0.0.1:{self.port}{path}"
+
+    def statuses(self) -> dict[str, float]:
+        family = self.registry.families["coredns_dns_https_responses_total"]
+        return {labels[1]: cell.value for labels, cell in family.cells.items()}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return authority(tmp_path_factory.mktemp("tls"), "dns.example")
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    certificate: Certificate, limits: Limits | None = None
+) -> AsyncIterator[Serving]:
+    upstreams = Upstreams()
+    plugin, registry = Scripted(_answer), Registry()
+    sock = open_socket("127.0.0.1", 0)
+    port = sock.getsockname()[1]
+    server = server_of([plugin], registry=registry)
+    listener = DohListener(sock, server, upstreams.settle, limits or Limits())
+    context = certificate.server_context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    await listener.start(context)
+    client = ssl.create_default_context(cafile=certificate.authority)
+    try:
+        yield Serving(listener, port, client, plugin, registry)
+    finally:
+        await listener.stop(grace=1.0)
+        await upstreams.close()
+
+
+@pytest_asyncio.fixture
+async def serving(certificate: Certificate) -> AsyncIterator[Serving]:
+    async with listening(certificate) as made:
+        yield made
+
+
+async def run(*words: str) -> str:
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"{words[0]} is not installed")
+    process = await asyncio.create_subprocess_exec(
+        *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    return out.decode()
+
+
+@pytest.mark.parametrize(
+    ("client", "flag"),
+    [("kdig", "+https"), ("kdig", "+https-get"), ("dig", "+https"), ("dig", "+https-get")],
+)
+@pytest.mark.parametrize("count", [1, 3000])
+async def test_dns_clients_get_their_answer(
+    serving: Serving, client: str, flag: str, count: int
+) -> None:
+    out = await run(client, flag, "@127.0.0.1", "-p", str(serving.port), f"{count}.example", "A")
+
+    assert out.count("192.0.") == count, out[:2000]
+    assert serving.plugin.asked[0].client.transport is Transport.HTTPS
+    assert serving.statuses() == {"200": 1}
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+async def test_a_web_client_gets_headers_that_caches_understand(
+    serving: Serving, certificate: Certificate, version: str
+) -> None:
+    """RFC 8484 §5.1 and §6; its own example query of §4.1.1."""
+    text = "AAABAAABAAAAAAAAA3d3dwdleGFtcGxlA2NvbQAAAQAB"
+    out = await run(
+        "curl", "-s", version, "--cacert", certificate.authority, "-D", "-", "-o", "/dev/null",
+        serving.url(f"/dns-query?dns={text}"),
+    )  # fmt: skip
+
+    assert out.split()[1] == "200"
+    assert "content-type: application/dns-message" in out.lower()
+    assert "cache-control: max-age=30" in out.lower()
+
+
+async def test_queries_share_a_connection(serving: Serving) -> None:
+    async with aiohttp.ClientSession() as session:
+        for number in range(3):
+            query = dns.message.make_query(f"{number + 1}.example.", "A", id=0)
+            async with session.post(
+                serving.url(), data=query.to_wire(), headers={"Content-Type": TYPE}, ssl=serving.tls
+            ) as response:
+                answer = dns.message.from_wire(await response.read())
+            assert query.is_response(answer)
+            assert len(answer.answer[0]) == number + 1
+        assert len(serving.listener.connections) == 1
+    assert len({asked.client.port for asked in serving.plugin.asked}) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "media_type", "size", "expected"),
+    [
+        ("GET", "/", "", 0, 404),
+        ("GET", "/dns-query", "", 0, 400),
+        ("PUT", "/dns-query", TYPE, 20, 405),
+        ("POST", "/dns-query", "application/dns-json", 20, 415),
+        ("POST", "/dns-query", TYPE, 3, 400),
+        ("POST", "/dns-query", TYPE, 65536, 413),
+        ("POST", "/dns-query", TYPE, 3_000_000, 413),
+    ],
+)
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+async def test_what_is_no_dns_gets_a_status_and_is_counted(
+    serving: Serving, certificate: Certificate, version: str,
+    method: str, path: str, media_type: str, size: int, expected: int,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:  # fmt: skip
+    body = tmp_path_factory.mktemp("body") / "body"
+    body.write_bytes(bytes(size))
+    more = ("--data-binary", f"@{body}", "-H", f"Content-Type: {media_type}") if size else ()
+    out = await run(
+        "curl", "-s", version, "--cacert", certificate.authority, "-X", method, *more,
+        "-o", "/dev/null", "-w", "%{http_code}", serving.url(path),
+    )  # fmt: skip
+
+    assert out == str(expected)
+    assert serving.statuses() == {str(expected): 1}
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+async def test_no_answer_is_status_500(
+    serving: Serving, certificate: Certificate, version: str
+) -> None:
+    wire = dns.message.make_query("none.example.", "A").to_wire()
+    text = base64.urlsafe_b64encode(wire).decode().rstrip("=")
+    out = await run(
+        "curl", "-s", version, "--cacert", certificate.authority, "-w", "%{http_code}",
+        serving.url(f"/dns-query?dns={text}"),
+    )  # fmt: skip
+
+    assert out == "No response\n500"
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+async def test_the_end_waits_for_answers_that_are_owed(
+    serving: Serving, certificate: Certificate, version: str
+) -> None:
+    wire = dns.message.make_query("slow.example.", "A").to_wire()
+    text = base64.urlsafe_b64encode(wire).decode().rstrip("=")
+    asking = asyncio.ensure_future(
+        run(
+            "curl", "-s", version, "--cacert", certificate.authority, "-w", "%{http_code}",
+            "-o", "/dev/null", serving.url(f"/dns-query?dns={text}"),
+        )
+    )  # fmt: skip
+    await until(lambda: serving.plugin.asked)
+
+    await serving.listener.stop()
+
+    assert await asking == "200"
+    assert serving.listener.connections == {}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET /dns-query HTTP/1.1\r\nHost: a\r\n",
+     b"POST /dns-query HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\nabc"],
+    ids=["nothing", "half a header", "half a body"],
+)  # fmt: skip
+async def test_who_does_not_finish_a_request_is_closed(
+    certificate: Certificate, sent: bytes
+) -> None:
+    async with listening(certificate, Limits(read=0.2)) as serving:
+        reader, writer = await asyncio.open_connection("127.0.0.1", serving.port, ssl=serving.tls)
+        writer.write(sent)
+
+        with contextlib.suppress(ConnectionResetError):
+            await asyncio.wait_for(reader.read(), 5)
+        await until(lambda: not serving.listener.connections)
+        writer.transport.abort()
+
+
+async def test_idle_connections_end(certificate: Certificate) -> None:
+    async with listening(certificate, Limits(idle=0.2)) as serving:
+        reader, writer = await asyncio.open_connection("127.0.0.1", serving.port, ssl=serving.tls)
+        writer.write(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b" 404 " in await reader.readline()
+
+        await until(lambda: not serving.listener.connections)
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("garbage", [b"\0" * 100, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\r\n" * 9])
+async def test_garbage_ends_its_own_connection_only(serving: Serving, garbage: bytes) -> None:
+    for protocol in (["http/1.1"], ["h2"]):
+        serving.tls.set_alpn_protocols(protocol)
+        _, writer = await asyncio.open_connection("127.0.0.1", serving.port, ssl=serving.tls)
+        writer.write(garbage)
+        writer.transport.abort()
+    serving.tls.set_alpn_protocols(["http/1.1"])
+
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(serving.url("/"), ssl=serving.tls) as response,
+    ):
+        assert response.status == 404
+
+
+async def test_one_connection_too_many_takes_the_place_of_the_idlest(
+    certificate: Certificate,
+) -> None:
+    async with listening(certificate, Limits(connections=2)) as serving:
+        opened = [
+            await asyncio.open_connection("127.0.0.1", serving.port, ssl=serving.tls)
+            for _ in range(3)
+        ]
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(opened[0][0].read(), 5) == b""
+
+        for reader, writer in opened[1:]:
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b" 404 " in await reader.readline()
+        assert len(serving.listener.connections) == 2
+        for _, writer in opened:
+            writer.transport.abort()

@@ -1,0 +1,229 @@
+"""One connection of HTTP/2, with h2's client side as the peer and no socket."""
+
+import asyncio
+
+import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+)
+
+from svcdns.aio.http2 import MAX_RESETS, MAX_STREAMS, Http2
+from svcdns.plugins.base import HttpAnswer
+
+GET = [(":method", "GET"), (":scheme", "https"), (":authority", "a"), (":path", "/x")]
+POST = [*[(":method", "POST")], *GET[1:], ("content-type", "text/x")]
+
+
+class _Transport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = bytearray()
+        self.closed = False
+        self.reading = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+
+class Pair:
+    """A server and a client that speak through memory."""
+
+    def __init__(self, size: int = 10) -> None:
+        self.size = size
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.asked: list[tuple[str, str, str, bytes | None]] = []
+        self.begun = 0
+        self.server = Http2(self._answer, self._begin)
+        self.transport = _Transport()
+        self.client = H2Connection(H2Configuration(client_side=True))
+        self.client.initiate_connection()
+        self.server.connection_made(self.transport)
+
+    async def _answer(
+        self, method: str, target: str, media_type: str, body: bytes | None
+    ) -> HttpAnswer:
+        self.asked.append((method, target, media_type, body))
+        await self.hold.wait()
+        return HttpAnswer(200, b"y" * self.size, "text/y", (("X-More", "1"),))
+
+    def _begin(self) -> None:
+        self.begun += 1
+
+    def ask(self, headers: list[tuple[str, str]] | None = None, body: bytes = b"") -> int:
+        stream = self.client.get_next_available_stream_id()
+        self.client.send_headers(stream, headers or GET, end_stream=not body)
+        while body:
+            room = min(self.client.local_flow_control_window(stream), 16384)
+            if not room:
+                self.exchange()
+                continue
+            self.client.send_data(stream, body[:room], end_stream=len(body) <= room)
+            body = body[room:]
+        return stream
+
+    def exchange(self) -> list[Event]:
+        """Carry what both sides have said; give the client's events."""
+        events: list[Event] = []
+        while True:
+            sent = self.client.data_to_send()
+            if sent:
+                self.server.data_received(sent)
+            got = bytes(self.transport.written)
+            self.transport.written.clear()
+            if not sent and not got:
+                return events
+            for event in self.client.receive_data(got):
+                events.append(event)
+                if isinstance(event, DataReceived):
+                    self.client.acknowledge_received_data(
+                        event.flow_controlled_length, event.stream_id
+                    )
+
+    async def settle(self) -> list[Event]:
+        """Let the answers be made, too."""
+        events = self.exchange()
+        for _ in range(20):
+            await asyncio.sleep(0)
+            events += self.exchange()
+        return events
+
+
+def body_of(events: list[Event], stream: int) -> bytes:
+    return b"".join(
+        event.data
+        for event in events
+        if isinstance(event, DataReceived) and event.stream_id == stream
+    )
+
+
+async def test_a_request_is_taken_apart_and_its_answer_put_together() -> None:
+    pair = Pair()
+    stream = pair.ask(POST, b"hello")
+    events = await pair.settle()
+
+    assert pair.asked == [("POST", "/x", "text/x", b"hello")]
+    (response,) = [event for event in events if isinstance(event, ResponseReceived)]
+    assert dict(response.headers) == {
+        b":status": b"200", b"content-type": b"text/y", b"content-length": b"10", b"x-more": b"1"
+    }  # fmt: skip
+    assert body_of(events, stream) == b"y" * 10
+    assert pair.begun == 1
+
+
+async def test_many_large_answers_wait_for_the_clients_windows() -> None:
+    """RFC 9113 §5.2: the client's first window holds 65,535 octets for the connection."""
+    pair = Pair(size=60_000)
+    streams = [pair.ask() for _ in range(20)]
+    events = await pair.settle()
+
+    assert [len(body_of(events, stream)) for stream in streams] == [60_000] * 20
+    assert len([event for event in events if isinstance(event, StreamEnded)]) == 20
+
+
+async def test_a_body_longer_than_any_message_is_not_kept() -> None:
+    pair = Pair()
+    pair.ask(POST, bytes(300_000))
+    await pair.settle()
+
+    assert pair.asked == [("POST", "/x", "text/x", None)]
+
+
+async def test_a_request_taken_back_is_not_answered() -> None:
+    pair = Pair()
+    pair.hold.clear()
+    stream = pair.ask()
+    await pair.settle()
+    pair.client.reset_stream(stream)
+    await pair.settle()
+    pair.hold.set()
+    events = await pair.settle()
+
+    assert not [event for event in events if isinstance(event, ResponseReceived | StreamReset)]
+
+
+async def test_who_takes_back_requests_without_end_is_closed() -> None:
+    """CVE-2023-44487."""
+    pair = Pair()
+    for _ in range(MAX_RESETS + 1):
+        pair.client.reset_stream(pair.ask())
+    events = await pair.settle()
+
+    assert [event for event in events if isinstance(event, ConnectionTerminated)]
+    assert pair.transport.closed
+
+
+async def test_the_client_is_told_how_much_it_may_ask_at_a_time() -> None:
+    pair = Pair()
+    pair.exchange()
+
+    assert pair.client.remote_settings.max_concurrent_streams == MAX_STREAMS
+
+
+@pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", bytes(100), b"\xff" * 100])
+async def test_garbage_ends_the_connection(garbage: bytes) -> None:
+    pair = Pair()
+    pair.server.data_received(garbage)
+
+    assert pair.transport.closed
+
+
+@pytest.mark.parametrize("cut", range(1, 120, 7))
+async def test_a_request_may_come_in_any_pieces(cut: int) -> None:
+    pair = Pair()
+    pair.ask(POST, b"hello")
+    data = pair.client.data_to_send()
+    pair.server.data_received(data[:cut])
+    pair.server.data_received(data[cut:])
+    await pair.settle()
+
+    assert pair.asked == [("POST", "/x", "text/x", b"hello")]
+
+
+async def test_a_client_that_does_not_read_is_not_read_from() -> None:
+    pair = Pair(size=1000)
+    pair.server.pause_writing()
+    assert not pair.transport.reading
+    stream = pair.ask()
+    held = await pair.settle()
+    assert body_of(held, stream) == b""
+
+    pair.server.resume_writing()
+    events = await pair.settle()
+
+    assert pair.transport.reading
+    assert len(body_of(events, stream)) == 1000
+
+
+async def test_a_lost_connection_drops_what_is_under_way() -> None:
+    pair = Pair()
+    pair.hold.clear()
+    pair.ask()
+    await pair.settle()
+
+    pair.server.connection_lost(None)
+    pair.hold.set()
+    events = await pair.settle()
+
+    assert events == []
