@@ -9,6 +9,9 @@ Spec: RFC 1035 §3.5, RFC 3596 §2.5.  Parity: ``plugin/pkg/cidr`` (rule F12).
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from svcdns.dns.name import to_text
+from svcdns.dns.reverse import zones_of
+
 _CIDR = re.compile(r"[0-9A-Fa-f.:]+/[0-9]{1,3}")
 
 
@@ -24,15 +27,4 @@ def parse_network(text: str) -> IPv4Network | IPv6Network | None:
 
 def reverse_zones(network: IPv4Network | IPv6Network) -> tuple[str, ...]:
     """Give the zones, lower-case with a final dot, that make up *network*, in order of address."""
-    bits = 8 if network.version == 4 else 4
-    aligned = -(-network.prefixlen // bits) * bits
-    return tuple(
-        _zone(subnet.network_address.packed, aligned // bits, bits)
-        for subnet in network.subnets(new_prefix=aligned)
-    )
-
-
-def _zone(packed: bytes, count: int, bits: int) -> str:
-    parts = [str(octet) for octet in packed] if bits == 8 else list(packed.hex())
-    origin = "in-addr.arpa." if bits == 8 else "ip6.arpa."
-    return ".".join([*reversed(parts[:count]), origin])
+    return tuple(to_text(zone) for zone in zones_of(network))

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from svcdns.corefile.fallthrough import Fallthrough
 from svcdns.corefile.options import Line
 from svcdns.dns.name import to_text
+from svcdns.dns.reverse import is_reverse
 from svcdns.kube.objects import Kind
 from svcdns.kube.source import ApiSource
-from svcdns.zones.options import PodMode, ZoneOptions, is_reverse
+from svcdns.zones.options import PodMode, ZoneOptions
 
 MAX_TTL = 3600
 """Seconds (rule A8)."""

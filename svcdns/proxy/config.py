@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from svcdns.corefile.durations import parse_duration
 from svcdns.kube.objects import Kind
 from svcdns.kube.source import ApiSource
-from svcdns.proxy import duration
 from svcdns.proxy.address import is_loopback, normalise_range
 from svcdns.proxy.configfile import Raw, lookup, split_host_port, typed, unknown_fields
 from svcdns.proxy.endpoints import HEADLESS_LABEL
@@ -125,11 +125,11 @@ class ProxyOptions(Struct, frozen=True, kw_only=True):
         limit = max(wanted.max_per_core * cores, wanted.min) if wanted.max_per_core else 0
         values = {
             "max": limit,
-            "tcp_timeout_established": int(duration.parse(wanted.tcp_established_timeout)),
-            "tcp_timeout_close_wait": int(duration.parse(wanted.tcp_close_wait_timeout)),
+            "tcp_timeout_established": int(parse_duration(wanted.tcp_established_timeout)),
+            "tcp_timeout_close_wait": int(parse_duration(wanted.tcp_close_wait_timeout)),
             "tcp_be_liberal": int(wanted.tcp_be_liberal),
-            "udp_timeout": int(duration.parse(wanted.udp_timeout)),
-            "udp_timeout_stream": int(duration.parse(wanted.udp_stream_timeout)),
+            "udp_timeout": int(parse_duration(wanted.udp_timeout)),
+            "udp_timeout_stream": int(parse_duration(wanted.udp_stream_timeout)),
         }
         return tuple((f"net.netfilter.nf_conntrack_{k}", v) for k, v in values.items() if v)
 
@@ -160,7 +160,7 @@ def resolve(raw: Raw, file: str, **runtime: Any) -> ProxyOptions:
         "plan": _plan_options(configuration, tuple(runtime.pop("service_cidrs", ()))),
         **_detection(configuration),
         **_section(configuration),
-        "config_sync_period": duration.parse(configuration.config_sync_period),
+        "config_sync_period": parse_duration(configuration.config_sync_period),
         "conntrack": configuration.conntrack,
         "oom_score_adj": configuration.oom_score_adj,
         "verbosity": configuration.logging.verbosity,
@@ -205,7 +205,7 @@ def _completed(given: KubeProxyConfiguration) -> KubeProxyConfiguration:
 
 
 def _or(text: str, default: str) -> str:
-    return text if duration.parse(text) else default
+    return text if parse_duration(text) else default
 
 
 def _with_port(text: str, port: int) -> str:
@@ -280,8 +280,8 @@ def _section(configuration: KubeProxyConfiguration) -> Raw:
     return {
         "masquerade_bit": bit,
         "masquerade_all": everybody,
-        "sync_period": duration.parse(longest),
-        "min_sync_period": duration.parse(shortest),
+        "sync_period": parse_duration(longest),
+        "min_sync_period": parse_duration(shortest),
     }
 
 

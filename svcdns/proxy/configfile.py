@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import msgspec
 import yaml
 
+from svcdns.corefile.durations import parse_duration
 from svcdns.errors import ProxyConfigError
-from svcdns.proxy import duration
 from svcdns.proxy.address import normalise, normalise_range
 from svcdns.proxy.kubeproxyconfig import API_VERSION, KIND, KubeProxyConfiguration
 
@@ -157,7 +157,7 @@ def _bad_durations(raw: Raw) -> Iterator[tuple[str, str]]:
     for path in _DURATIONS:
         text = lookup(raw, path)
         try:
-            seconds = duration.parse(text)
+            seconds = parse_duration(text)
         except ValueError as error:
             yield path, str(error)
             continue
@@ -165,7 +165,7 @@ def _bad_durations(raw: Raw) -> Iterator[tuple[str, str]]:
             yield path, f"{text!r} is negative"
     for mode in ("iptables", "ipvs", "nftables"):
         longest, shortest = lookup(raw, f"{mode}.syncPeriod"), lookup(raw, f"{mode}.minSyncPeriod")
-        if 0 < duration.parse(longest) < duration.parse(shortest):
+        if 0 < parse_duration(longest) < parse_duration(shortest):
             yield f"{mode}.syncPeriod", f"{longest} is shorter than minSyncPeriod, {shortest}"
 
 

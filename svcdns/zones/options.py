@@ -7,10 +7,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from svcdns.dns.name import ROOT, is_subdomain
-
-REVERSE_ROOTS = (b"\x07in-addr\x04arpa\x00", b"\x03ip6\x04arpa\x00")
-"""The two trees of reverse names (RFC 1035 §3.5, RFC 3596 §2.5)."""
+from svcdns.dns.name import ROOT
+from svcdns.dns.reverse import is_reverse
 
 
 class PodMode(StrEnum):
@@ -47,8 +45,3 @@ class ZoneOptions(Struct, frozen=True):
             if not is_reverse(zone):
                 return zone
         return ROOT
-
-
-def is_reverse(name: bytes) -> bool:
-    """Tell whether a lower-case wire name lies in one of the reverse trees."""
-    return any(is_subdomain(name, root) for root in REVERSE_ROOTS)

@@ -5,8 +5,8 @@ Names inside them end in the zone as the client wrote it, so that 0x20 case surv
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from struct import Struct as Layout
 
+from svcdns.dns import rdata
 from svcdns.dns.constants import RRType
 from svcdns.dns.name import join
 from svcdns.dns.response import Record
@@ -16,9 +16,6 @@ REFRESH, RETRY, EXPIRE = 7200, 1800, 86400
 
 SOA_TTL_LIMIT = 300
 """Seconds: a negative answer's SOA lives no longer, whatever the ``ttl`` option (rule A3)."""
-
-_SOA_TAIL = Layout("!5I")
-_SRV_HEAD = Layout("!3H")
 
 
 @lru_cache(maxsize=65536)
@@ -50,19 +47,16 @@ def soa(zone: bytes, *, ttl: int, serial: int) -> Record:
         ttl: The plugin's ``ttl`` option: the minimum, and the TTL up to 300 s (rule A3).
         serial: Seconds since the epoch of the last change.
     """
-    rdata = (
-        join((b"ns", b"dns"), zone)
-        + join((b"hostmaster",), zone)
-        + _SOA_TAIL.pack(serial & 0xFFFFFFFF, REFRESH, RETRY, EXPIRE, ttl)
-    )
-    return Record(zone, RRType.SOA, min(ttl, SOA_TTL_LIMIT), rdata)
+    mname, rname = join((b"ns", b"dns"), zone), join((b"hostmaster",), zone)
+    data = rdata.soa(mname, rname, serial, REFRESH, RETRY, EXPIRE, ttl)
+    return Record(zone, RRType.SOA, min(ttl, SOA_TTL_LIMIT), data)
 
 
 def srv(owner: bytes, ttl: int, *, weight: int, port: int, target: bytes) -> Record:
     """Make an SRV record of priority 0 (rules C6, C7)."""
-    return Record(owner, RRType.SRV, ttl, _SRV_HEAD.pack(0, weight, port) + target)
+    return Record(owner, RRType.SRV, ttl, rdata.srv(0, weight, port, target))
 
 
 def txt(owner: bytes, ttl: int, text: bytes) -> Record:
-    """Make a TXT record of one string of at most 255 octets."""
-    return Record(owner, RRType.TXT, ttl, bytes((len(text),)) + text)
+    """Make a TXT record of one text."""
+    return Record(owner, RRType.TXT, ttl, rdata.txt(text))

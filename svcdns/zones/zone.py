@@ -16,11 +16,11 @@ from msgspec import Struct
 from svcdns.dns.constants import RRType
 from svcdns.dns.name import from_text, is_subdomain, join, labels
 from svcdns.dns.response import Record
-from svcdns.dns.reverse import address_of
+from svcdns.dns.reverse import address_of, is_reverse
 from svcdns.zones import apex, owners, pods, reverse, schema, services
 from svcdns.zones.endpoints import NO_PORT
 from svcdns.zones.index import ClusterIndex
-from svcdns.zones.options import PodMode, ZoneOptions, is_reverse
+from svcdns.zones.options import PodMode, ZoneOptions
 from svcdns.zones.owners import Owner
 from svcdns.zones.records import packed, soa, srv, txt
 from svcdns.zones.services import Entries

@@ -61,7 +61,7 @@ BAD = [
     ("conntrack: 7", "conntrack", "expected `object`, got `int`"),
     ("nftables: {masqueradeBit: 32}", "nftables.masqueradeBit", "32 is not between 0 and 31"),
     ("nftables: {syncPeriod: 30}", "nftables.syncPeriod", "expected `str`, got `int`"),
-    ("nftables: {syncPeriod: 30 s}", "nftables.syncPeriod", "'30 s' is not a duration such as 30s, 1h30m or 250ms"),
+    ("nftables: {syncPeriod: 30 s}", "nftables.syncPeriod", 'time: unknown unit " s" in duration "30 s"'),
     ("nftables: {syncPeriod: -1s}", "nftables.syncPeriod", "'-1s' is negative"),
     ("nftables: {syncPeriod: 1s, minSyncPeriod: 2s}", "nftables.syncPeriod", "1s is shorter than minSyncPeriod, 2s"),
     ("nodePortAddresses: 10.0.0.0/8", "nodePortAddresses", "expected `array`, got `str`"),
