@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from svcdns.dns.constants import RRType
 from svcdns.dns.name import ROOT, from_text, labels, to_text
-from svcdns.dns.reverse import address_of
+from svcdns.dns.reverse import address_of, is_reverse
 from svcdns.kube.changes import state_of
 from svcdns.kube.objects import Endpoint, EndpointSlice, ObjectKey, Service
 from svcdns.kube.store import Store
@@ -24,7 +24,6 @@ from svcdns.proxy.model import Backend, LeftOut, NodeView, PlanOptions, ServiceP
 from svcdns.proxy.plan import build
 from svcdns.zones import schema
 from svcdns.zones.endpoints import endpoint_name
-from svcdns.zones.options import is_reverse
 
 NDOTS = 5
 """What kubelet writes into a Pod's resolv.conf: names with fewer dots are searched for first."""

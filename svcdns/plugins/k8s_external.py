@@ -53,7 +53,7 @@ from svcdns.dns.constants import Rcode, RRType
 from svcdns.dns.name import from_text, is_subdomain, join, labels
 from svcdns.dns.rdata import soa
 from svcdns.dns.response import Record, Response
-from svcdns.dns.reverse import address_of
+from svcdns.dns.reverse import address_of, is_reverse
 from svcdns.plugins.base import (
     Context,
     Handler,
@@ -69,7 +69,6 @@ from svcdns.plugins.kubernetes import Kubernetes
 from svcdns.plugins.lookups import Looked, look_up
 from svcdns.zones import external
 from svcdns.zones.endpoints import NO_PORT
-from svcdns.zones.options import is_reverse
 from svcdns.zones.owners import Owner, of_namespace, of_service
 from svcdns.zones.records import EXPIRE, REFRESH, RETRY, packed, srv
 from svcdns.zones.services import Entry
