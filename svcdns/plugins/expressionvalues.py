@@ -3,17 +3,18 @@
 Types are checked when parts are put together, as expr does it, so that ``name() == 1`` stops the
 start and not the thousandth query.  Only what depends on the query can fail later.
 
-Spec: the language definition of expr-lang/expr.
+Spec: the language definition of expr-lang/expr; regular expressions are Go's.
 """
 
 import operator
-import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from msgspec import Struct
 
 from svcdns.plugins.expressionlexer import ExpressionError, Token
+from svcdns.plugins.goregexp import GoRegexp
 
 BOOL: Final = "bool"
 INT: Final = "int"
@@ -274,10 +275,15 @@ def _matches(left: Compiled, right: Compiled) -> Compiled:
     return _of(BOOL, run, left, right)
 
 
-def _pattern(text: object) -> re.Pattern[str]:
+@lru_cache(maxsize=256)
+def _compiled(text: str) -> GoRegexp:
+    return GoRegexp(text)
+
+
+def _pattern(text: object) -> GoRegexp:
     try:
-        return re.compile(_string(text))
-    except (re.error, OverflowError, RecursionError) as error:
+        return _compiled(_string(text))
+    except (ValueError, OverflowError, RecursionError) as error:
         raise ExpressionError(f"bad regular expression {text!r}: {error}") from error
 
 
