@@ -1,8 +1,11 @@
 """Hosts in a chain: what is answered, what falls through, what a changed file does."""
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
+from svcdns.aio.files import FileWatcher
 from svcdns.dns.response import Record, Response
 from svcdns.errors import CorefileError
 from svcdns.plugins import hosts
@@ -247,3 +250,23 @@ def test_only_a_path_that_can_never_be_a_file_stops_the_start(
     else:
         with pytest.raises(error):
             hosts.setup(directives("hosts /a/b"), context)
+
+
+def test_a_file_that_kubelet_swaps_is_answered_after_the_next_look(tmp_path: Path) -> None:
+    for name, text in (("one", b"10.0.0.1 a.test\n"), ("two", b"10.0.0.2 a.test\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "NodeHosts").write_bytes(text)
+    (tmp_path / "data").symlink_to(tmp_path / "one")
+    bench = Bench(f"hosts {tmp_path}/data/NodeHosts")
+    failures: list[object] = []
+    watcher = FileWatcher(bench.need, lambda path, error: failures.append(error))
+    assert watcher.look()
+    assert bench.rows("a.test A")[2] == ["a.test. 3600 IN A 10.0.0.1"]
+
+    (tmp_path / "next").symlink_to(tmp_path / "two")
+    (tmp_path / "next").replace(tmp_path / "data")
+    assert bench.rows("a.test A")[2] == ["a.test. 3600 IN A 10.0.0.1"]
+    assert watcher.look()
+    assert bench.rows("a.test A")[2] == ["a.test. 3600 IN A 10.0.0.2"]
+    assert not watcher.look()
+    assert not failures

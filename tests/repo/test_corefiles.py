@@ -8,7 +8,8 @@ import pytest
 
 from svcdns.plugins.order import NAMES, Support
 from svcdns.plugins.registry import support_of
-from tests.support.corefiles import files, in_docstring, in_markdown, problem
+from tests.support.corefiles import files, in_docstring, in_markdown, obstacle, problem
+from tests.support.stock import STOCK
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +38,22 @@ def test_every_plugin_documents_itself_with_an_example_that_is_read(name: str) -
     examples = in_docstring(text)
     assert examples
     assert [found for example in examples if (found := problem(example))] == []
+
+
+@pytest.mark.parametrize("text", STOCK.values(), ids=STOCK)
+def test_a_server_starts_with_the_corefiles_that_distributions_install(text: str) -> None:
+    assert obstacle(text) is None
+
+
+@pytest.mark.parametrize(
+    "file", files(ROOT / "config"), ids=lambda file: str(file.relative_to(ROOT))
+)
+def test_a_server_starts_with_the_corefiles_in_config(file: Path) -> None:
+    assert obstacle(file.read_text()) is None
+
+
+def test_what_a_server_does_not_start_with_is_found() -> None:
+    assert obstacle(". {\n    acl {\n        deny\n    }\n}\n") is not None
 
 
 def test_there_are_corefiles_to_copy() -> None:

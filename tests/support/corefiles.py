@@ -7,6 +7,9 @@ from svcdns.corefile.migration import REMOVED
 from svcdns.corefile.overlap import check_overlap
 from svcdns.corefile.parser import parse
 from svcdns.errors import CorefileError
+from svcdns.metrics import Registry
+from svcdns.plugins.build import Environment, build
+from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.order import BY_NAME
 
 _FENCE = re.compile(r"^```[ \t]*(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -40,6 +43,34 @@ def problem(text: str) -> str | None:
     except CorefileError as error:
         return str(error)
     return None if blocks else "no server block"
+
+
+def obstacle(text: str) -> str | None:
+    """Say why a server would not start with a Corefile; only resolv.conf is there to be read."""
+
+    def read(path: str) -> bytes:
+        if path.endswith("resolv.conf"):
+            return b"nameserver 192.0.2.53\n"
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    said: list[object] = []
+    environment = Environment(
+        registry=Registry(),
+        clusters=Clusters(lambda: 0.0),
+        read=read,
+        random=lambda: 0.0,
+        clock=lambda: 0.0,
+        wall=lambda: 0.0,
+        warn=said.append,
+        write=said.append,
+        panic=lambda question, error: said.append(error),
+        spawn=said.append,
+    )
+    try:
+        build(parse(text, "Corefile", {}, lambda *_: None, said.append, known=BY_NAME), environment)
+    except CorefileError as error:
+        return str(error)
+    return None
 
 
 def files(root: Path) -> list[Path]:
