@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from svcdns.dns.constants import Rcode
 from svcdns.dns.response import Record
-from svcdns.plugins.base import Ask, Outcome, Reply, Request, then
+from svcdns.plugins.base import Ask, Failed, Outcome, Reply, Request, then
 
 
 class Looked(Struct, frozen=True):
@@ -18,6 +19,8 @@ class Looked(Struct, frozen=True):
     answer: tuple[Record, ...] = ()
     tc: bool = False
     "Whether one of the answers was truncated."
+    rcode: int = Rcode.NOERROR
+    "Of the last one."
     background: tuple[Ask, ...] = ()
     "Work of those answers that nobody waits for."
 
@@ -45,14 +48,18 @@ def look_up(
     query = replace(request.query, qname=name, name=name.lower())
 
     def add(outcome: Outcome, now: float) -> Outcome:
-        more = found
-        if isinstance(outcome, Reply):
-            response = outcome.response
-            more = Looked(
-                (*found.answer, *response.answer),
-                found.tc or response.tc,
-                (*found.background, *outcome.background),
-            )
+        match outcome:
+            case Reply(response=response, background=background):
+                more = Looked(
+                    (*found.answer, *response.answer),
+                    found.tc or response.tc,
+                    response.rcode,
+                    (*found.background, *background),
+                )
+            case Failed(rcode=rcode):
+                more = replace(found, rcode=rcode)
+            case _:
+                more = replace(found, rcode=Rcode.SERVFAIL)
         return look_up(replace(request, now=now), names[1:], finish, more)
 
     return then(request.resolve(replace(request, query=query, metadata=None)), add, request.now)

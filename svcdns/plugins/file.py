@@ -1,0 +1,190 @@
+"""A zone from a zone file.
+
+Name
+----
+*file*: serves zones with full authority from files in the format of RFC 1035.
+
+Syntax
+------
+::
+
+    file DBFILE [ZONES...] {
+        reload DURATION
+        reload_by_mtime
+        fallthrough [ZONES...]
+    }
+
+DBFILE is below ``root`` unless absolute.  Every DURATION (1 minute by default, 0: never) it is
+read again; a new SOA serial puts the new zone in force.  With ``reload_by_mtime`` any change does.
+
+Examples:
+--------
+::
+
+    example.org {
+        file db.example.org {
+            reload 30s
+        }
+        transfer {
+            to *
+        }
+    }
+
+Differences
+-----------
+* ``$INCLUDE`` is refused, and so is a CNAME beside other records of its name.
+* A file that is missing at start is waited for, as in CoreDNS; its zone gets SERVFAIL.
+* DNSSEC records are served when asked for, never added; NOTIFY is neither sent nor heeded.
+
+Parity: CoreDNS ``plugin/file``.
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from svcdns.corefile.fallthrough import Fallthrough
+from svcdns.corefile.options import Line, each
+from svcdns.corefile.syntax import Directive
+from svcdns.dns.name import to_text
+from svcdns.dns.response import Record
+from svcdns.plugins.base import Context, Handler, Need, Outcome, Request, WatchFile
+from svcdns.plugins.zoneanswers import Zones
+from svcdns.plugins.zonedata import Zone
+from svcdns.plugins.zonefile import parse, reader
+
+NAME = "file"
+
+DEFAULT_RELOAD = 60.0
+"""Seconds."""
+
+
+class Settings(Struct, frozen=True):
+    """One ``file`` directive."""
+
+    path: str
+    zones: tuple[bytes, ...]
+    reload: float = DEFAULT_RELOAD
+    "Seconds between looks at the file; 0 reads it once."
+    by_mtime: bool = False
+    fallthrough: Fallthrough = Fallthrough()
+
+
+class File:
+    """All ``file`` directives of a block."""
+
+    name = NAME
+
+    def __init__(self, files: Sequence[Settings], zones: Zones, say: Callable[[str], None]) -> None:
+        self._files = tuple(files)
+        self._zones = zones
+        self._say = say
+        # The last directive speaks for all, as in CoreDNS.
+        self._fallthrough = files[-1].fallthrough
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The files."""
+        return tuple(
+            WatchFile(settings.path, settings.reload, self._taking(settings))
+            for settings in self._files
+            if settings.reload > 0
+        )
+
+    def zone_records(self, origin: bytes) -> Sequence[Record] | None:
+        """Give a whole zone; asked by ``transfer``."""
+        return self._zones.records(origin)
+
+    def serve(self, request: Request, proceed: Handler) -> Outcome:
+        """Answer names of the zones; leave the others to the next plugin."""
+        return self._zones.serve(request, proceed, self._fallthrough)
+
+    def _taking(self, settings: Settings) -> Callable[[bytes | None], None]:
+        return lambda content: self._take(settings, content)
+
+    def _take(self, settings: Settings, content: bytes | None) -> None:
+        """Take a file's new content; what cannot be read leaves the zone as it is."""
+        if content is None:
+            return
+        for origin in settings.zones:
+            try:
+                zone = load(content, origin, settings.path)
+            except ValueError as error:
+                self._say(f"[ERROR] plugin/{NAME}: parsing zone {to_text(origin)!r}: {error}")
+                continue
+            if self._newer(origin, zone, settings):
+                self._zones.put(origin, zone)
+                self._say(
+                    f"[INFO] plugin/{NAME}: Successfully reloaded zone "
+                    f'"{to_text(origin)}" in "{settings.path}" with {zone.serial} SOA serial'
+                )
+
+    def _newer(self, origin: bytes, zone: Zone, settings: Settings) -> bool:
+        known = self._zones.zones.get(origin)
+        if known is None:
+            return True
+        if settings.by_mtime:
+            return known.records() != zone.records()
+        return known.serial != zone.serial
+
+
+def load(content: bytes, origin: bytes, path: str) -> Zone:
+    """Make a zone of a file's content.
+
+    Raises:
+        ValueError: It cannot be read, or has no SOA.
+    """
+    records = parse(content, origin, path)
+    try:
+        return Zone(origin, records)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def setup(directives: tuple[Directive, ...], context: Context) -> File:
+    """Read the directives and their files."""
+    zones = Zones(NAME, context.changed)
+    files = []
+    for line in each(directives):
+        try:
+            reader()
+        except ValueError as error:
+            raise line.error(str(error)) from error
+        settings = _read(line, context)
+        files.append(settings)
+        try:
+            content = context.read(settings.path)
+        except OSError as error:
+            if not settings.reload:
+                raise
+            context.warn(
+                f"plugin/{NAME}: Failed to open {settings.path!r}: {error.strerror or error}; "
+                f"trying again in {settings.reload:g}s"
+            )
+            for origin in settings.zones:
+                zones.put(origin, None)
+            continue
+        for origin in settings.zones:
+            try:
+                zones.put(origin, load(content, origin, settings.path))
+            except ValueError as error:
+                raise line.error(str(error)) from error
+    return File(files, zones, context.write)
+
+
+def _read(line: Line, context: Context) -> Settings:
+    settings = Settings(context.path(line.word()), line.zones(context.zones))
+    for option in line.options():
+        match option.name:
+            case "reload":
+                settings = replace(settings, reload=option.duration(low=0))
+            case "reload_by_mtime":
+                settings = replace(settings, by_mtime=True)
+            case "fallthrough":
+                settings = replace(settings, fallthrough=option.fallthrough())
+            case "upstream":
+                option.rest()  # targets are always looked up; the option says nothing any more
+            case _:
+                raise option.unknown()
+    return settings

@@ -1,0 +1,200 @@
+"""A zone of records, and what it says about a name.
+
+Spec: RFC 1034 §4.3.2 (the algorithm), RFC 4592 (wildcards), RFC 6672 (DNAME), RFC 8020 (empty
+non-terminals).  Parity: CoreDNS ``plugin/file`` (lookup.go, wildcard.go, delegation.go).
+"""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from svcdns.dns.constants import RRType
+from svcdns.dns.name import MAX_NAME, is_subdomain, labels
+from svcdns.dns.rdata import names_in
+from svcdns.dns.response import Record
+
+CHAIN_LIMIT = 8
+"""CNAME records in a row before an answer is given as far as it goes (CoreDNS)."""
+
+_WITH_ADDITIONAL = frozenset({RRType.NS, RRType.MX, RRType.SRV})
+_ADDRESSES = (RRType.A, RRType.AAAA)
+
+Node: TypeAlias = dict[int, tuple[Record, ...]]
+
+
+class Answer(Struct, frozen=True):
+    """There are records, behind CNAMEs perhaps."""
+
+    records: tuple[Record, ...]
+    additional: tuple[Record, ...] = ()
+
+
+class Alias(Struct, frozen=True):
+    """Records so far end in a CNAME to a name that is not in the zone's data."""
+
+    records: tuple[Record, ...]
+    target: bytes
+
+
+class Referral(Struct, frozen=True):
+    """Somebody else is responsible: their name servers, and addresses of those."""
+
+    servers: tuple[Record, ...]
+    glue: tuple[Record, ...]
+    records: tuple[Record, ...] = ()
+    "CNAMEs that lead there."
+
+
+class NoData(Struct, frozen=True):
+    """The name is there without such records."""
+
+    records: tuple[Record, ...] = ()
+    "CNAMEs that lead there."
+
+
+class NoName(Struct, frozen=True):
+    """The name is not there."""
+
+
+Finding: TypeAlias = Answer | Alias | Referral | NoData | NoName
+
+
+class Zone:
+    """The records of one zone."""
+
+    def __init__(self, origin: bytes, records: Iterable[Record]) -> None:
+        """Take *records* at and below *origin*, a lower-case wire name.
+
+        Raises:
+            ValueError: There is not exactly one SOA at the origin.
+        """
+        self.origin = origin
+        self._nodes: dict[bytes, Node] = {}
+        for record in dict.fromkeys(records):
+            self._add(record)
+        apex = self._nodes.get(origin, {})
+        soas = apex.get(RRType.SOA, ())
+        if len(soas) != 1:
+            raise ValueError(f"{len(soas)} SOA records at the top of the zone, expected one")
+        self.soa = soas[0]
+        self.servers = apex.get(RRType.NS, ())
+        "NS at the top."
+
+    def _add(self, record: Record) -> None:
+        name = record.owner.lower()
+        node = self._nodes.setdefault(name, {})
+        node[record.rrtype] = (*node.get(record.rrtype, ()), record)
+        # Empty non-terminals exist (RFC 8020 §2).
+        while name != self.origin:
+            name = name[1 + name[0] :]
+            self._nodes.setdefault(name, {})
+
+    @property
+    def serial(self) -> int:
+        """The serial of the SOA."""
+        return int.from_bytes(self.soa.rdata[-20:-16], "big")
+
+    def records(self) -> list[Record]:
+        """Give all records, SOA first, then the top, then by name (RFC 5936 §2.2)."""
+        rest = [
+            record
+            for name in sorted(self._nodes, key=lambda name: labels(name)[::-1])
+            for kind in sorted(self._nodes[name])
+            for record in self._nodes[name][kind]
+            if record is not self.soa
+        ]
+        return [self.soa, *rest]
+
+    def lookup(self, qname: bytes, qtype: int) -> Finding:
+        """Answer one question.
+
+        Args:
+            qname: A name of the zone in the client's case, which owners of records get.
+            qtype: Any type but those of transfers.
+        """
+        found: list[Record] = []
+        owner = qname
+        while True:
+            step = self._step(owner, qtype)
+            match step:
+                case Alias(records, target):
+                    found += records
+                    seen = {record.owner.lower() for record in found}
+                    looped = target.lower() in seen or len(found) > CHAIN_LIMIT
+                    if looped:
+                        return Answer(tuple(found))
+                    if target.lower() not in self._nodes:
+                        return Alias(tuple(found), target)
+                    owner = target
+                case Answer() | Referral():
+                    return replace(step, records=(*found, *step.records))
+                case NoData():
+                    return NoData(tuple(found))
+                case NoName():
+                    return step
+
+    def _step(self, owner: bytes, qtype: int) -> Finding:
+        """Find one name, following nothing."""
+        name = owner.lower()
+        cut = self._cut(name, qtype)
+        if cut is not None:
+            return cut
+        node = self._nodes.get(name)
+        if node is None:
+            encloser = name
+            while encloser not in self._nodes:
+                encloser = encloser[1 + encloser[0] :]
+            node = self._nodes.get(b"\x01*" + encloser)
+            if node is None:
+                return NoName()
+        if qtype in node:
+            answer = tuple([replace(record, owner=owner) for record in node[qtype]])
+            return Answer(answer, self._additional(answer))
+        if RRType.CNAME in node:
+            alias = replace(node[RRType.CNAME][0], owner=owner)
+            return Alias((alias,), alias.rdata)
+        return NoData()
+
+    def _cut(self, name: bytes, qtype: int) -> Finding | None:
+        """Look for a delegation or a DNAME between the top and the name, from the top."""
+        above = [name]
+        while above[-1] != self.origin:
+            above.append(above[-1][1 + above[-1][0] :])
+        for ancestor in reversed(above[:-1]):
+            node = self._nodes.get(ancestor)
+            if node is None:
+                return None
+            at_cut = ancestor == name
+            if RRType.NS in node and not (at_cut and qtype == RRType.DS):
+                servers = node[RRType.NS]
+                return Referral(servers, self._additional(servers))
+            if RRType.DNAME in node and not at_cut:
+                return _substituted(name, node[RRType.DNAME][0])
+        return None
+
+    def _additional(self, records: tuple[Record, ...]) -> tuple[Record, ...]:
+        """Give the addresses that the zone has of names in records."""
+        found: dict[Record, None] = {}
+        for record in records:
+            if record.rrtype in _WITH_ADDITIONAL:
+                (target,) = names_in(record.rrtype, record.rdata)
+                node = self._nodes.get(target.lower(), {})
+                for rrtype in _ADDRESSES:
+                    found |= dict.fromkeys(node.get(rrtype, ()))
+        return tuple(found)
+
+
+def _substituted(name: bytes, dname: Record) -> Finding:
+    """Make the CNAME that a DNAME above a name stands for (RFC 6672 §3.1)."""
+    target = name[: len(name) - len(dname.owner)] + dname.rdata
+    if len(target) > MAX_NAME:
+        return Answer((dname,))
+    return Alias((dname, Record(name, RRType.CNAME, dname.ttl, target)), target)
+
+
+def within(name: bytes, zones: Iterable[bytes]) -> bytes | None:
+    """Give the longest of *zones* that a lower-case name belongs to."""
+    found = [zone for zone in zones if is_subdomain(name, zone)]
+    return max(found, key=len) if found else None
