@@ -215,7 +215,7 @@ class _Library:
 def first_line(complaint: str) -> str:
     """Give the gist of what nft says: the rest quotes the command."""
     lines = complaint.strip().splitlines() or ["it does not say why"]
-    return re.sub(r"^[^ ]*:\d+:\d+-\d+: ", "", lines[0])[:300]
+    return re.sub(r"^([^ ]*:\d+:\d+-\d+: )?(Error: )?", "", lines[0])[:300]
 
 
 def generation() -> int:

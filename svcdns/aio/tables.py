@@ -82,6 +82,8 @@ class Tables:
         self._look_at = 0.0
         "When the tables may be looked at again."
         self._changed_at: float | None = None
+        self._unwell: set[int] = set()
+        "Families whose table could not be put right."
         self._operations = registry.counter(
             "svcdns_proxy_nft_operations_total", "Operations applied to the tables"
         ).cell()
@@ -118,12 +120,14 @@ class Tables:
             count = await work
         except NftError as error:
             self._metrics.failed(ruleset.family)
+            self._unwell.add(ruleset.family)
             log.error(
                 "%s could not be written and stays as it was; trying again: %s",
                 ruleset.schema.table,
                 first_line(error.stderr),
             )
             return Synced(ruleset.family, self._clock() - began, 0, False, full)
+        self._unwell.discard(ruleset.family)
         return Synced(ruleset.family, self._clock() - began, count, True, full)
 
     async def _apply(self, ruleset: Ruleset, tx: Transaction) -> int:
@@ -166,12 +170,12 @@ class Tables:
 
     async def _exclude(self, ruleset: Ruleset, why: str) -> None:
         """Find out which service ports nft refuses, and go on without them."""
-        bad = [key async for key in _refused(self._nft, ruleset, ruleset.keys)]
-        for (identity, _), reason in bad:
-            log.error("%s: nft refuses its rules, it goes without: %s", identity, reason)
-        if not bad:
-            log.error("%s: nft refuses the table, whatever is in it: %s", ruleset.schema.table, why)
-        ruleset.exclude(key for key, _ in bad)
+        if await self._nft.refusal(str(ruleset.trial(()))):
+            log.error("%s: nft refuses it even empty: %s", ruleset.schema.table, why)
+            return
+        async for key, reason in _refused(self._nft, ruleset, ruleset.keys):
+            log.error("%s: nft refuses its rules, it goes without: %s", key[0], reason)
+            ruleset.exclude((key,))
         self._excluded.value = sum(len(one.excluded) for one in self._rulesets)
 
     # -- in quiet times
@@ -201,9 +205,12 @@ class Tables:
         began, found = self._clock(), []
         self._note()  # what comes from here on is seen at the next look
         for ruleset in self._rulesets:
+            unwell = ruleset.family in self._unwell
             done = await self._timed(ruleset, self._restore(ruleset), True)
             found.append(done)
-            if done.operations:
+            if unwell and done.ok:
+                log.info("%s is right again", ruleset.schema.table)
+            elif done.operations:
                 self._repairs.value += 1
                 log.warning(
                     "%s was changed by somebody else: put right with %d operations;"

@@ -1,0 +1,266 @@
+"""``svcdns proxy`` as a process on a node: its rules outlive it, meddling is undone, it cleans up."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from tests.support.flows import ADDRESSES, endpoint, node_object, port, service, slice_of
+from tests.support.world import World
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 15.0
+WEB, DNS = "10.96.5.5", "10.96.0.10"
+UDP_PORTS = ({"name": "dns", "protocol": "UDP", "port": 8080},)
+
+CONFIG = """\
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: nftables
+hostnameOverride: node-1
+clusterCIDR: 10.244.0.0/16,fd00:10:244::/48
+healthzBindAddress: 127.0.0.1:10256
+metricsBindAddress: 127.0.0.1:10249
+nftables: {minSyncPeriod: 10ms, syncPeriod: 1s}
+conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
+clientConnection: {kubeconfig: %s}
+"""
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for a condition in another process."""
+    pause = threading.Event()
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, what
+        pause.wait(0.02)
+
+
+class Node:
+    """The node with its API server, and the proxy when it runs."""
+
+    def __init__(self, world: World, path: Path) -> None:
+        self.world = world
+        self.here = world["node"]
+        self.config = path / "config.yaml"
+        self.log = path / "log"
+        self.proxy: subprocess.Popen[bytes] | None = None
+        self.api = self._popen("-m", "tests.support.remoteapi", text=True)
+        url = self.api.stdout.readline().strip()
+        kubeconfig = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": {"server": url}}],
+            "users": [{"name": "u", "user": {"token": "x"}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "c",
+        }
+        (path / "kubeconfig").write_text(json.dumps(kubeconfig))
+        self.config.write_text(CONFIG % (path / "kubeconfig"))
+        self.put(node_object(), service("web", WEB), slice_of("web", [endpoint("p2")]))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in (self.proxy, self.api):
+            if process:
+                process.kill()
+                process.communicate()
+        self.here.run("nft", "flush", "ruleset")
+
+    def _popen(self, *arguments: str, **more: Any) -> subprocess.Popen[Any]:
+        return subprocess.Popen(
+            [*self.here.enter, sys.executable, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            **more,
+        )
+
+    def put(self, *objects: dict[str, Any], delete: tuple[str, ...] = ()) -> None:
+        self.api.stdin.write(json.dumps({"put": objects, "delete": delete}) + "\n")
+        self.api.stdin.flush()
+        assert self.api.stdout.readline() == "\n"
+
+    def start(self) -> None:
+        with self.log.open("w") as log:
+            self.proxy = self._popen("-m", "svcdns", "proxy", "--config", self.config, stderr=log)
+        until(lambda: "carried out" in self.log.read_text(), "the proxy starts")
+
+    def end(self, number: int) -> int:
+        assert self.proxy
+        self.proxy.send_signal(number)
+        self.proxy.communicate(timeout=DEADLINE)
+        status = self.proxy.returncode
+        self.proxy = None
+        return status
+
+    def once(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [*self.here.enter, sys.executable, "-m", "svcdns", "proxy", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+
+    def connect(self, tries: int = 1, address: str = WEB) -> list[Any]:
+        (outcomes,) = self.world["p1"].ask([["TCP", address, 80, tries, 1]])
+        return outcomes
+
+    def answers(self, pod: str, address: str = WEB) -> bool:
+        return self.connect(address=address)[0][0] == pod
+
+    def metric(self, name: str) -> float:
+        script = (
+            "import urllib.request;"
+            "print(urllib.request.urlopen('http://127.0.0.1:10249/metrics').read().decode())"
+        )
+        text = self.here.run(sys.executable, "-c", script)
+        (line,) = (one for one in text.splitlines() if one.startswith(f"{name} "))
+        return float(line.split()[1])
+
+    def tables(self) -> str:
+        return self.here.run("nft", "list", "tables")
+
+
+@pytest.fixture
+def node(world: World, tmp_path: Path) -> Iterator[Node]:
+    with Node(world, tmp_path) as found:
+        yield found
+
+
+def test_rules_follow_the_cluster_and_outlive_the_process_r105(node: Node) -> None:
+    node.start()
+    assert node.answers("p2")
+    node.put(slice_of("web", [endpoint("p3")]))
+    until(lambda: node.answers("p3"), "a new endpoint is followed")
+    outcomes: list[Any] = []
+    stop = threading.Event()
+
+    def loop() -> None:
+        while not stop.is_set():
+            outcomes.extend(node.connect(20))
+
+    clients = threading.Thread(target=loop)
+    clients.start()
+    try:
+        node.end(signal.SIGKILL)
+        node.start()
+        assert node.metric("svcdns_proxy_nft_operations_total") == 0, "all was right already"
+        node.end(signal.SIGKILL)
+        node.put(service("later", "10.96.5.6"), slice_of("later", [endpoint("p4")]))
+        node.start()
+        assert 0 < node.metric("svcdns_proxy_nft_operations_total") < 10
+    finally:
+        stop.set()
+        clients.join()
+    assert len(outcomes) > 100
+    assert {tuple(one) for one in outcomes} == {("p3", ADDRESSES[4]["p1"])}
+    assert node.answers("p4", "10.96.5.6")
+
+
+def test_sigterm_leaves_the_rules_and_cleanup_removes_ours_alone_r107(node: Node) -> None:
+    node.here.run("nft", "add", "table", "ip", "kube-proxy")
+    node.start()
+    assert "table ip kube-proxy is still there" in node.log.read_text()
+    assert node.end(signal.SIGTERM) == 0
+    assert node.answers("p2")
+    done = node.once("--cleanup", "--config", str(node.config))
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert node.tables() == "table ip kube-proxy\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "flush ruleset",
+        "flush table ip svcdns-proxy",
+        "delete element ip svcdns-proxy services { 10.96.5.5 . tcp . 80 }",
+        "insert rule ip svcdns-proxy dispatch ip daddr 10.96.5.5 drop",
+    ],
+)
+def test_meddling_is_undone_r108(node: Node, command: str) -> None:
+    node.start()
+    node.here.run("nft", "-f", "-", given=command)
+    until(lambda: "put right" in node.log.read_text(), command)
+    assert node.answers("p2")
+
+
+def test_a_udp_flow_moves_on_when_its_endpoint_goes_r90(node: Node) -> None:
+    node.put(
+        service("dns", DNS, ports=[port("dns", 53, "UDP")]),
+        slice_of("dns", [endpoint("p2")], ports=UDP_PORTS),
+    )
+    node.start()
+    script = (
+        "import socket, sys\n"
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(0.2)\n"
+        f"s.connect(('{DNS}', 53))\n"
+        "for line in sys.stdin:\n"
+        "    try: s.send(b'?'); print(s.recv(99).decode().split()[0], flush=True)\n"
+        "    except OSError as error: print(error, flush=True)\n"
+    )
+    client = subprocess.Popen(
+        [*node.world["p1"].enter, sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def ask() -> str:
+        assert client.stdin
+        assert client.stdout
+        client.stdin.write("\n")
+        client.stdin.flush()
+        return client.stdout.readline().strip()
+
+    try:
+        assert [ask() for _ in range(3)] == ["p2"] * 3
+        # One more endpoint leaves the flow where it is; the end of its own moves it.
+        node.put(
+            slice_of("dns", [endpoint("p2"), endpoint("p3")], ports=UDP_PORTS),
+            service("seen", "10.96.5.7"),
+            slice_of("seen", [endpoint("p4")]),
+        )
+        until(lambda: node.answers("p4", "10.96.5.7"), "both changes are carried out")
+        assert [ask() for _ in range(3)] == ["p2"] * 3
+        node.put(slice_of("dns", [endpoint("p3")], ports=UDP_PORTS))
+        until(lambda: ask() == "p3", "the flow moves on")
+        node.put(slice_of("dns", [endpoint("p3", "draining"), endpoint("p4")], ports=UDP_PORTS))
+        node.put(slice_of("seen", [endpoint("p2")]))
+        until(lambda: node.answers("p2", "10.96.5.7"), "both changes are carried out")
+        assert ask() == "p3", "R92: a draining endpoint keeps its flows"
+    finally:
+        client.kill()
+        client.communicate()
+
+
+def test_without_permission_the_message_says_what_to_do(node: Node) -> None:
+    done = subprocess.run(
+        [
+            *("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", sys.executable),
+            *("-m", "svcdns", "proxy", "--config", str(node.config)),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    if "setpriv:" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 1
+    assert "run as root or with CAP_NET_ADMIN, or use --proxy-mode userspace" in done.stderr
