@@ -3,6 +3,7 @@
 import ctypes
 import resource
 import socket
+from dataclasses import dataclass
 from struct import pack
 
 from svcdns.aio.tcpconnection import tune
@@ -19,11 +20,26 @@ _SO_ATTACH_FILTER = 26
 _SO_DETACH_FILTER = 27
 
 
-def listen(need: Need, address: str, port: int) -> socket.socket:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A socket that clients reach."""
+
+    sock: socket.socket
+    filtered: bool = True
+    "Whether the kernel keeps out whom the need does not let in; if not, the owner has to."
+    plugged: bool = False
+    "Whether nobody can get in at all: nothing must be accepted from it."
+
+
+def listen(need: Need, address: str, port: int) -> Opened:
     """Open the socket of *need* at *address* and *port*.
 
+    Linux 6.18 takes filters on TCP sockets only from the privileged.  Without one, a socket that
+    lets nobody in has an accept queue of one place, taken by ourselves: the kernel drops every SYN
+    that finds the queue full.
+
     Raises:
-        OSError: The address or port cannot be had, or the kernel takes no filter.
+        OSError: The address or port cannot be had.
         ValueError: The need has more source ranges than a filter holds.
     """
     family = socket.AF_INET if need.listener.family == 4 else socket.AF_INET6
@@ -38,15 +54,27 @@ def listen(need: Need, address: str, port: int) -> socket.socket:
             tune(sock)
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER_OCTETS)
-        if need.sources is not None:
-            admit(sock, need)
+        filtered = need.sources is None or _filtered(sock, need)
+        plugged = stream and not filtered and not need.sources
         sock.bind((address, port))
         if stream:
-            sock.listen(BACKLOG)
+            sock.listen(0 if plugged else BACKLOG)
+        if plugged:
+            with socket.socket(family, kind) as plug:
+                plug.settimeout(1)
+                plug.connect(sock.getsockname())
     except BaseException:
         sock.close()
         raise
-    return sock
+    return Opened(sock, filtered, plugged)
+
+
+def _filtered(sock: socket.socket, need: Need) -> bool:
+    try:
+        admit(sock, need)
+    except PermissionError:
+        return False
+    return True
 
 
 def admit(sock: socket.socket, need: Need) -> None:

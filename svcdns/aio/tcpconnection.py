@@ -53,7 +53,8 @@ SHORTAGES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, 
 _OURS = SHORTAGES | {errno.EADDRNOTAVAIL, errno.EAGAIN, errno.EACCES, errno.EPERM}
 """Errors of connect that say nothing about the endpoint."""
 
-_RESET = pack("ii", 1, 0)
+RESET = pack("ii", 1, 0)
+"""``struct linger``: closing sends RST."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +338,7 @@ class Connection:
         for sock in (self._client, self._upstream):
             if sock is not None:
                 if reset:
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 self.poller.close(sock)
         if endpoint is not None:
             endpoint.active -= 1

@@ -7,12 +7,14 @@ Shortages are not errors of anybody: without descriptors, memory or source ports
 import asyncio
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from svcdns.aio.pipes import PipePool
 from svcdns.aio.poller import Poller
-from svcdns.aio.tcpconnection import SHORTAGES, TURN_AROUND_SECONDS, Closed, Connection
+from svcdns.aio.sockets import Opened
+from svcdns.aio.tcpconnection import RESET, SHORTAGES, TURN_AROUND_SECONDS, Closed, Connection
 from svcdns.proxy.listeners import Need
-from svcdns.proxy.served import Served
+from svcdns.proxy.served import Served, networks
 
 SWEEP_SECONDS = 0.05
 """Resolution of connect time-outs; nothing is swept while no connect is under way."""
@@ -140,8 +142,9 @@ class TcpRelay:
 class TcpListener:
     """Accepts for one frontend."""
 
-    def __init__(self, relay: TcpRelay, sock: socket.socket, need: Need, served: Served) -> None:
-        self.sock = sock
+    def __init__(self, relay: TcpRelay, opened: Opened, need: Need, served: Served) -> None:
+        self.sock = opened.sock
+        self.opened = opened
         self.need = need
         self.served = served
         self._relay = relay
@@ -166,7 +169,16 @@ class TcpListener:
                     relay.shortage(str(error.strerror))
                     return
                 continue  # accept(2): errors of a connection that is already over
+            if not self.opened.filtered and not self._lets_in(address[0]):
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                client.close()
+                continue
             client.setblocking(False)
             connection = Connection(relay, self.need, self.served, client, address)
             relay.opened(connection)
             connection.dial()
+
+    def _lets_in(self, client: str) -> bool:
+        """Tell what the kernel's filter would: a reset is the nearest to silence that is left."""
+        address = ip_address(client)
+        return any(address in network for network in networks(self.need.sources or ()))

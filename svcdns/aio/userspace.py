@@ -68,7 +68,7 @@ class UserspaceProxy:
         access_log: bool = False,
         drain_seconds: float | None = None,
     ) -> None:
-        """Prepare; nothing is opened before :meth:`start`.
+        """Open nothing yet: that is :meth:`start` and :meth:`apply`.
 
         Args:
             registry: Where ``svcdns_proxy_*`` metrics go.
@@ -85,11 +85,9 @@ class UserspaceProxy:
         self._bind = bind
         self._random = random
         self._around = around or Surroundings()
-        self._own = networks(self._around.own_networks)
         self._rules = rules
         self._access_log = access_log
         self._drain_seconds = drain_seconds
-        self._registry = registry
         self._needs: dict[Listener, Need] = {}
         self._open: dict[Listener, TcpListener | UdpFrontend] = {}
         self._leaving: set[Served] = set()
@@ -97,6 +95,7 @@ class UserspaceProxy:
         self._descriptors = 0
         self._tcp: TcpRelay | None = None
         self._udp: UdpRelay | None = None
+        self._registry = registry
         registry.before_scrape(self._publish)
 
     async def start(self) -> None:
@@ -132,6 +131,7 @@ class UserspaceProxy:
 
     def _update_services(self, plan: ForwardingPlan) -> None:
         now = self._running().clock()
+        own = networks(self._around.own_networks)
         for key in self.services.keys() - plan.services.keys():
             served = self.services.pop(key)
             self._let_go(served, served.update(_emptied(served.plan), now))
@@ -139,9 +139,7 @@ class UserspaceProxy:
         for key, service in plan.services.items():
             known = self.services.get(key)
             if known is None:
-                self.services[key] = Served(
-                    service, now, self._random, own=self._own, rules=self._rules
-                )
+                self.services[key] = Served(service, now, self._random, own=own, rules=self._rules)
                 self._check(service)
             elif known.plan is not service and known.plan != service:
                 self._let_go(known, known.update(service, now))
@@ -184,16 +182,17 @@ class UserspaceProxy:
         served = self.services[need.key]
         target: TcpListener | UdpFrontend
         try:
-            sock = listen(need, address, port)
+            opened = listen(need, address, port)
             try:
                 if listener.protocol == "TCP":
-                    target = TcpListener(tcp, sock, need, served)
-                    tcp.accepting.add(sock.fileno(), target, LEVEL)
+                    target = TcpListener(tcp, opened, need, served)
+                    if not opened.plugged:
+                        tcp.accepting.add(opened.sock.fileno(), target, LEVEL)
                 else:
-                    target = UdpFrontend(udp, sock, need, served)
-                    udp.poller.add(sock.fileno(), target, LEVEL)
+                    target = UdpFrontend(udp, opened.sock, need, served)
+                    udp.poller.add(opened.sock.fileno(), target, LEVEL)
             except OSError:
-                sock.close()
+                opened.sock.close()
                 raise
         except (OSError, ValueError) as error:
             reason = _why(address, port, listener, error)
@@ -206,8 +205,16 @@ class UserspaceProxy:
     def _retarget(self, need: Need, failed: list[Unbindable]) -> None:
         target = self._open[need.listener]
         if target.need.sources != need.sources:
+            if isinstance(target, TcpListener) and not target.opened.filtered:
+                self._close(need.listener)
+                self._listen(need, failed)
+                return
             try:
                 admit(target.sock, need)
+            except PermissionError:
+                self._close(need.listener)
+                self._listen(need, failed)
+                return
             except (OSError, ValueError) as error:
                 # Whom a socket lets in must not be wider than what was asked for: close it.
                 self._close(need.listener)
@@ -225,7 +232,8 @@ class UserspaceProxy:
         del self._needs[listener]
         match target:
             case TcpListener():
-                target.accept(BACKLOG)  # closing would reset those who wait in the queue
+                if not target.opened.plugged:
+                    target.accept(BACKLOG)  # closing would reset those who wait in the queue
                 self._running().accepting.close(target.sock)
             case UdpFrontend():
                 target.close()

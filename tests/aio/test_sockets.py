@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from svcdns.aio import sockets
 from svcdns.aio.sockets import admit, listen, raise_descriptor_limit
 from svcdns.proxy.listeners import Listener, Need
 from svcdns.proxy.model import Exposure, Policy, PortId
@@ -22,6 +23,15 @@ def need(protocol: str = "TCP", sources: tuple[str, ...] | None = None, family: 
     )
 
 
+def filtering(wanted: Need) -> socket.socket:
+    """Open a socket whose filter the kernel takes, or skip."""
+    opened = listen(wanted, address(7), 8080)
+    if not opened.filtered:
+        opened.sock.close()
+        pytest.skip("this kernel takes filters on TCP sockets from the privileged only")
+    return opened.sock
+
+
 async def reaches(host: str, port: int, source: str) -> bool:
     """Whether a SYN from *source* is answered; a dropped one is not, within 200 ms."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -37,18 +47,33 @@ async def reaches(host: str, port: int, source: str) -> bool:
 
 
 async def test_a_drop_is_silence_not_a_refusal_r50() -> None:
-    with listen(need(sources=()), address(7), 8080):
+    with listen(need(sources=()), address(7), 8080).sock:
         assert not await reaches(address(7), 8080, "127.0.0.1")
 
 
+def forbid(sock: socket.socket, wanted: Need) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+async def test_without_filters_a_drop_is_silence_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sockets, "admit", forbid)
+    opened = listen(need(sources=()), address(7), 8080)
+    with opened.sock:
+        assert (opened.filtered, opened.plugged) == (False, True)
+        for _ in range(3):
+            assert not await reaches(address(7), 8080, "127.0.0.1")
+
+
 async def test_sources_outside_the_ranges_meet_silence_r44() -> None:
-    with listen(need(sources=("127.9.0.0/16",)), address(7), 8080):
+    with filtering(need(sources=("127.9.0.0/16",))):
         assert await reaches(address(7), 8080, "127.9.1.1")
         assert not await reaches(address(7), 8080, "127.8.1.1")
 
 
 async def test_who_is_let_in_can_be_changed_while_the_socket_is_open() -> None:
-    with listen(need(), address(7), 8080) as sock:
+    with filtering(need(sources=("127.0.0.0/8",))) as sock:
         assert await reaches(address(7), 8080, "127.0.0.1")
         admit(sock, need(sources=()))
         assert not await reaches(address(7), 8080, "127.0.0.1")
@@ -58,7 +83,7 @@ async def test_who_is_let_in_can_be_changed_while_the_socket_is_open() -> None:
 
 def test_datagrams_from_outside_the_ranges_are_not_seen() -> None:
     with (
-        listen(need("UDP", ("127.9.0.0/16",)), address(7), 8080) as sock,
+        listen(need("UDP", ("127.9.0.0/16",)), address(7), 8080).sock as sock,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inside,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside,
     ):
@@ -72,7 +97,7 @@ def test_datagrams_from_outside_the_ranges_are_not_seen() -> None:
 
 
 async def test_accepted_connections_inherit_what_both_sides_want() -> None:
-    with listen(need(), address(7), 8080) as sock:
+    with listen(need(), address(7), 8080).sock as sock:
         client = await dial(address(7), 8080)
         accepted, _ = sock.accept()
         with client, accepted:
@@ -83,12 +108,12 @@ async def test_accepted_connections_inherit_what_both_sides_want() -> None:
 
 
 def test_a_v6_socket_does_not_take_v4() -> None:
-    with listen(need(family=6), "::1", 0) as sock:
+    with listen(need(family=6), "::1", 0).sock as sock:
         assert sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 
 def test_an_address_in_use_is_an_error_and_leaks_nothing() -> None:
-    with listen(need(), address(7), 8080), pytest.raises(OSError, match="in use"):
+    with listen(need(), address(7), 8080).sock, pytest.raises(OSError, match="in use"):
         listen(need(), address(7), 8080)
 
 

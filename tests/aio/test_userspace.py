@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from svcdns.aio import sockets, userspace
 from svcdns.metrics import Registry
 from svcdns.proxy.listeners import Surroundings
 from svcdns.proxy.model import Exposure, Frontend, Policy, ServicePlan
@@ -77,9 +78,39 @@ class TestWhatClientsSee:
             )
             around = Surroundings(node_port_addresses=(address(9),), own_networks=("10.0.0.0/8",))
             async with proxying(plan, around=around):
-                with pytest.raises(TimeoutError):
+                # a time-out where the kernel takes the filter, else a reset
+                with pytest.raises((TimeoutError, ConnectionResetError)):
                     async with asyncio.timeout(0.3):
-                        await dial(address(9), 30080)
+                        await ask(address(9), 30080)
+            assert server.taken == 0
+
+    async def test_without_filters_other_sources_are_reset_and_drops_come_and_go(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def forbid(*arguments: object) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(sockets, "admit", forbid)
+        monkeypatch.setattr(userspace, "admit", forbid)
+        async with endpoints(1) as (server,):
+            here = service_plan(FRONT, server.name + "*", internal=Policy.LOCAL)
+            gone = replace(here, local=())
+            ranged = replace(
+                here,
+                frontends=(replace(here.frontends[0], exposure=Exposure.LOAD_BALANCER),),
+                source_ranges=("198.51.100.0/24",),
+            )
+            async with proxying(here) as proxy:
+                for _ in range(2):
+                    assert await ask() == b"ping"
+                    assert proxy.apply(forwarding_plan(gone)).failed == ()
+                    with pytest.raises(TimeoutError):
+                        async with asyncio.timeout(0.3):
+                            await dial(*FRONT_ADDRESS)
+                    assert proxy.apply(forwarding_plan(here)).failed == ()
+                proxy.apply(forwarding_plan(ranged))
+                with pytest.raises(ConnectionResetError):
+                    await ask()
 
     async def test_v6_is_relayed_too_r29(self) -> None:
         server = StreamEndpoint("::1", 9100 + os.getpid() % 800)
@@ -231,6 +262,7 @@ async def test_a_reload_of_a_thousand_services_breaks_no_connection() -> None:
                 sock.close()
 
 
+@pytest.mark.slow
 async def test_no_connection_fails_while_one_endpoint_lives() -> None:
     """Endpoints are killed and replaced at random, plans follow late, 500 connections a second."""
     rng = random.Random(11)
