@@ -24,7 +24,7 @@ from msgspec import Struct
 from svcdns.aio import logs
 from svcdns.aio.banner import banner, version_lines
 from svcdns.aio.corefilesource import CorefileSource, Loaded
-from svcdns.aio.http import Sites, sites
+from svcdns.aio.http import Site, Sites, sites
 from svcdns.aio.interfaces import interfaces
 from svcdns.aio.listeners import Listeners
 from svcdns.aio.logs import LineWriter
@@ -86,6 +86,8 @@ class App:
         self._feeds: dict[str, asyncio.Task[None]] = {}
         self._unusable: dict[str, ConfigError] = {}
         "Sources of clusters that no configuration can be taken from."
+        self._listening = False
+        "Whether queries are taken; on reload the old listeners take them until the end."
         self._complaint = ""
         "What was wrong with the Corefile at the last look."
         self._tried = ""
@@ -148,11 +150,12 @@ class App:
         loaded = self._settings.corefile.read()
         configuration = self._build(loaded)
         self._listeners.check(configuration.servers)
-        await self._sites.change(sites(configuration.needs, self._registry))
+        await self._sites.change(self._wanted_sites(configuration))
         generation = self._take_up(loaded, configuration)
         if not await self._synced(configuration.clusters):
             return None
         await self._listeners.change(configuration.servers)
+        self._listening = True
         self._tried = loaded.fingerprint
         if self._settings.pidfile:
             self._write_pid(self._settings.pidfile)
@@ -182,6 +185,9 @@ class App:
         )
         logs.set_level(debug=any(block.named("debug") for block in loaded.blocks))
         return build(loaded.blocks, environment)
+
+    def _wanted_sites(self, configuration: Configuration) -> dict[str, Site]:
+        return sites(configuration.needs, self._registry, lambda: self._listening)
 
     def _take_up(self, loaded: Loaded, configuration: Configuration) -> _Generation:
         """Start what the configuration needs beside its servers."""
@@ -288,7 +294,7 @@ class App:
             self._listeners.check(configuration.servers)
             new = self._take_up(loaded, configuration)
             await self._synced(configuration.clusters)
-            await self._sites.change(sites(configuration.needs, self._registry))
+            await self._sites.change(self._wanted_sites(configuration))
             await self._listeners.change(configuration.servers)
         except ConfigError:
             self._let_go(new or _Generation(loaded, configuration, []), old.configuration.clusters)

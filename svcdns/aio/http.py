@@ -31,8 +31,17 @@ class Site(Struct, frozen=True):
     closes_first: bool = False
 
 
-def sites(needs: Iterable[Need], registry: Registry) -> dict[str, Site]:
-    """Gather what plugins want served, by address; several may share one."""
+def sites(
+    needs: Iterable[Need], registry: Registry, listening: Callable[[], bool] = lambda: True
+) -> dict[str, Site]:
+    """Gather what plugins want served, by address; several may share one.
+
+    Args:
+        needs: Of all plugins.
+        registry: What ``/metrics`` shows.
+        listening: Whether queries are taken.  CoreDNS says ready from the moment its plugins are,
+            while its sockets are yet to be opened; a probe in between would send queries nowhere.
+    """
 
     async def metrics() -> HttpAnswer:
         return HttpAnswer(200, await exposition.text(registry), exposition.CONTENT_TYPE)
@@ -41,8 +50,8 @@ def sites(needs: Iterable[Need], registry: Registry) -> dict[str, Site]:
     for need in needs:
         match need:
             case ServeHttp(routes=wanted):
-                routes: Mapping[str, Route] = wanted
                 first = need.closes_first
+                routes: Mapping[str, Route] = _held(wanted, listening) if first else wanted
             case ServeMetrics():
                 routes, first = {"/metrics": metrics}, False
             case _:
@@ -55,6 +64,23 @@ def sites(needs: Iterable[Need], registry: Registry) -> dict[str, Site]:
             owner = before.owner
         found[need.address] = Site(routes, owner, first)
     return found
+
+
+def _held(
+    routes: Mapping[str, Callable[[], HttpAnswer]], listening: Callable[[], bool]
+) -> dict[str, Route]:
+    """Have ``/ready`` say no until queries are taken."""
+
+    def held(route: Callable[[], HttpAnswer]) -> Route:
+        def answer() -> HttpAnswer:
+            found = route()
+            if found.status == 200 and not listening():
+                return HttpAnswer(503, b"listeners")
+            return found
+
+        return answer
+
+    return {path: held(route) for path, route in routes.items()}
 
 
 def split(address: str) -> tuple[str, int]:

@@ -82,6 +82,28 @@ def test_directives_with_one_address_share_a_site() -> None:
     assert not found[":8080"].closes_first
 
 
+def test_nobody_is_told_to_send_queries_before_they_are_taken() -> None:
+    listening: list[bool] = []
+    needs = [
+        ServeHttp(":8080", {"/health": ok}, DIRECTIVE),
+        ServeHttp(":8181", {"/ready": ok}, DIRECTIVE, closes_first=True),
+    ]
+    found = sites(needs, Registry(), lambda: bool(listening))
+    ready, health = found[":8181"].routes["/ready"], found[":8080"].routes["/health"]
+
+    assert ready() == HttpAnswer(503, b"listeners")
+    assert health() == ok()
+    listening.append(True)
+    assert ready() == ok()
+
+
+def test_a_plugin_that_is_not_ready_says_so_itself() -> None:
+    waiting = HttpAnswer(503, b"kubernetes")
+    needs = [ServeHttp(":8181", {"/ready": lambda: waiting}, DIRECTIVE, closes_first=True)]
+
+    assert sites(needs, Registry(), lambda: False)[":8181"].routes["/ready"]() == waiting
+
+
 async def test_a_taken_port_is_told_with_the_directive(served: Sites) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
