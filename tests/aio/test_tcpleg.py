@@ -12,6 +12,7 @@ from svcdns.aio.userspace import UserspaceProxy
 from tests.support.endpoints import dial, echo, endpoints, receive, receive_all, reset, until
 from tests.support.plans import service_plan
 from tests.support.relays import FRONT, FRONT_ADDRESS, proxying
+from tests.support.waiting import pace
 
 LOOP_SIZES = [1, 1000, 65_535, 65_536, 65_537, 131_072, 5_000_001]
 
@@ -169,7 +170,7 @@ async def test_an_endpoint_that_does_not_read_stops_the_client() -> None:
                     stuck = 0
                 except BlockingIOError:
                     stuck += 1
-                await asyncio.sleep(0.005)
+                await pace(0.005)
                 assert sent < 64 << 20, "nothing holds the client back"
             assert queued(proxy) <= sent
             release.set()

@@ -16,3 +16,8 @@ async def eventually(check: Callable[[], Awaitable[object]], seconds: float = 10
     async with asyncio.timeout(seconds):
         while not await check():  # noqa: ASYNC110 - another process sets no event of ours
             await asyncio.sleep(0.02)
+
+
+async def pace(seconds: float) -> None:
+    """Let time pass between the steps of a load; nothing is waited for."""
+    await asyncio.sleep(seconds)
