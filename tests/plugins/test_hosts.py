@@ -9,7 +9,7 @@ from svcdns.aio.files import FileWatcher
 from svcdns.dns.response import Record, Response
 from svcdns.errors import CorefileError
 from svcdns.plugins import hosts
-from svcdns.plugins.base import Ask, Rendered, Reply, Storable, Transport, WatchFile
+from svcdns.plugins.base import Ask, Failed, Rendered, Reply, Storable, Transport, WatchFile
 from svcdns.plugins.hosts import Hosts
 from svcdns.plugins.server import Server
 from tests.support.corefile import Outside, directives, set_up
@@ -158,6 +158,14 @@ def test_an_answer_that_a_change_overtook_is_not_stored() -> None:
         assert isinstance(asked.resume(None, 1.0), Rendered)
         assert len(server.table(Transport.UDP, "1").entries) == (0 if change else 1)
         server.forget()
+
+
+def test_what_is_for_one_client_stays_so() -> None:
+    plugin = Bench(FALL).filled().plugin
+    for outcome in (Reply(Response(), "forward"), Failed(5)):
+        server = server_of([plugin, always(outcome)])
+        answer(server, "new.test A")
+        assert not server.table(Transport.UDP, "1").entries
 
 
 def test_a_file_that_is_gone_leaves_what_was_read_last() -> None:
