@@ -29,11 +29,14 @@ Syntax
         failfast_all_unhealthy_upstreams
         failover RCODE...
         source_address IP
+        resolver IP[:PORT]...
     }
 
 * FROM: names at and below it are forwarded.
-* TO: up to 15 upstreams: IP, IP:PORT, ``dns://``, ``tls://`` or ``https://`` in front, or the path
-  of a file in the form of resolv.conf.
+* ``force_tcp`` takes precedence over ``prefer_udp``.
+* TO: up to 15 upstreams: IP, IP:PORT, ``dns://``, ``tls://`` or ``https://`` in front, the path of
+  a file in the form of resolv.conf, or a host name, also behind ``dns://`` and ``tls://``.
+* ``resolver``: who is asked for host names, every 30 seconds; those of /etc/resolv.conf by default.
 
 Examples:
 --------
@@ -61,8 +64,9 @@ Differences
 * An upstream that did not answer a query is asked last until it answers a probe.
 * A resolv.conf is read again when it changes.
 * Cookies, keepalive and padding of the client concern its own connection and are not sent on.
-* ``max_idle_conns`` and ``resolver`` are accepted and without effect; connections to an upstream
-  are bounded anyway, and host names as TO are not supported.
+* ``max_idle_conns`` is accepted and without effect; connections to an upstream are bounded anyway.
+* A host name that cannot be looked up does not keep the server from starting: queries get SERVFAIL
+  until it is found.  Names are absolute, a search path is not tried.
 
 Parity: CoreDNS ``plugin/forward`` (rule J21).
 """
@@ -70,55 +74,34 @@ Parity: CoreDNS ``plugin/forward`` (rule J21).
 from collections.abc import Sequence
 from functools import partial
 
-from msgspec.structs import replace
-
 from svcdns.corefile.options import Line, each
 from svcdns.corefile.syntax import Directive
-from svcdns.dns.constants import AD, CD, RD, EdnsOption, Rcode
-from svcdns.dns.message import Message, build_query, parse_response, to_response
+from svcdns.dns.constants import Rcode
 from svcdns.dns.name import is_subdomain
-from svcdns.dns.query import Query
 from svcdns.plugins.base import (
     Ask,
     Context,
-    Exchange,
-    Exchanged,
     Failed,
     Handler,
     Need,
     Outcome,
     Periodic,
-    Reply,
     Request,
-    Result,
-    Transport,
-    Unanswered,
-    Upstream,
-    WatchFile,
     then,
 )
+from svcdns.plugins.forwardattempts import Attempts
 from svcdns.plugins.forwardoptions import (
     MAX_UPSTREAMS,
     NAME,
     Options,
     Target,
+    read_host,
     read_nameservers,
     read_options,
     read_target,
 )
+from svcdns.plugins.forwardtargets import Targets
 from svcdns.plugins.proxies import Proxies, Proxy, ProxyMetrics
-
-TOTAL_SECONDS = 5.0
-"""All attempts for one query together (rule J21)."""
-
-RESOLV_CONF_SECONDS = 5.0
-"""Between looks at a resolv.conf."""
-
-NO_HEALTHY = "no healthy proxies"
-"""CoreDNS's words."""
-
-_HOP_BY_HOP = frozenset({EdnsOption.COOKIE, EdnsOption.TCP_KEEPALIVE, EdnsOption.PADDING})
-"""RFC 7873 §5, RFC 7828 §3.2, RFC 7830: between a client and its server only."""
 
 
 class Forward:
@@ -135,10 +118,8 @@ class Forward:
     ) -> None:
         self.zones = zones
         self.options = options
-        self._context = context
         self.proxies = Proxies(ProxyMetrics(context.registry, NAME), options.policy, context.random)
-        self._targets = tuple(targets)
-        self._from_files: dict[str, list[Upstream]] = {}
+        self.targets = Targets(targets, options, self.proxies, context)
         self.under_way = 0
         self._rejects = context.registry.counter(
             "coredns_forward_max_concurrent_rejects_total",
@@ -151,29 +132,11 @@ class Forward:
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """The files that name upstreams, and health checks."""
-        files = tuple(
-            WatchFile(target.path, RESOLV_CONF_SECONDS, self._watcher(target))
-            for target in self._targets
-            if target.path
-        )
+        """What keeps the upstreams current, and health checks."""
+        needs = self.targets.needs
         if self.options.max_fails == 0:
-            return files
-        return (*files, Periodic(NAME, self.options.check.interval, self._probe))
-
-    def use(self, target: Target, content: bytes) -> int:
-        """Take the upstreams of a file; give how many it names."""
-        found = read_nameservers(content, target.transport, self.options)
-        if found:
-            self._from_files[target.path] = found
-            upstreams: list[Upstream] = []
-            for one in self._targets:
-                if one.upstream is not None:
-                    upstreams.append(one.upstream)
-                else:
-                    upstreams += self._from_files.get(one.path, ())
-            self.proxies.change(upstreams)
-        return len(found)
+            return needs
+        return (*needs, Periodic(NAME, self.options.check.interval, self._probe))
 
     def serve(self, request: Request, proceed: Handler) -> Outcome:
         """Ask an upstream about names of ours; leave the others to the next plugin."""
@@ -186,7 +149,8 @@ class Forward:
             reason = f"concurrent queries exceeded maximum {maximum}"
             return Failed(Rcode.SERVFAIL, reason, NAME)
         self.under_way += 1
-        return then(_Attempts(self, request, proceed).next(request.now), self._end, request.now)
+        attempts = Attempts(self.proxies, self.options, request, proceed, self.broken)
+        return then(attempts.next(request.now), self._end, request.now)
 
     def broken(self) -> Proxy | None:
         """Choose an upstream although all are down, or none when the Corefile says so."""
@@ -204,167 +168,6 @@ class Forward:
 
     def _probe(self, _now: float) -> tuple[Ask, ...]:
         return self.proxies.probes(self.options.check, force_tcp=self.options.force_tcp)
-
-    def _watcher(self, target: Target) -> "_FileUse":
-        return _FileUse(self, target, self._context)
-
-
-class _FileUse:
-    """Takes a resolv.conf into use whenever it changes."""
-
-    def __init__(self, forward: Forward, target: Target, context: Context) -> None:
-        self._forward = forward
-        self._target = target
-        self._context = context
-
-    def __call__(self, content: bytes | None) -> None:
-        path = self._target.path
-        before = {proxy.upstream for proxy in self._forward.proxies.all}
-        if content is None or not self._forward.use(self._target, content):
-            self._context.write(
-                f"[WARNING] plugin/forward: {path} names no nameserver any more;"
-                " the upstreams stay as they are"
-            )
-            return
-        after = self._forward.proxies.all
-        if {proxy.upstream for proxy in after} != before:
-            names = " ".join(proxy.address for proxy in after)
-            self._context.write(f"[INFO] plugin/forward: {path} changed, upstreams are {names}")
-
-
-class _Attempts:
-    """The attempts for one query (CoreDNS plugin/forward/forward.go ServeDNS)."""
-
-    __slots__ = (
-        "_at",
-        "_attempts",
-        "_deadline",
-        "_down",
-        "_forward",
-        "_list",
-        "_maximum",
-        "_proceed",
-        "_proxy",
-        "_reason",
-        "_request",
-        "_transport",
-        "_truncated",
-        "_wire",
-    )  # fmt: skip
-
-    def __init__(self, forward: Forward, request: Request, proceed: Handler) -> None:
-        options = forward.options
-        self._forward = forward
-        self._request = request
-        self._proceed = proceed
-        self._list = [proxy for proxy in forward.proxies.order() if not proxy.looping]
-        self._maximum = options.max_connect_attempts or 2 * len(self._list)
-        self._deadline = request.now + TOTAL_SECONDS
-        self._wire = query_wire(request.query)
-        self._at = self._down = self._attempts = 0
-        self._reason = ""
-        self._proxy: Proxy | None = None
-        self._truncated: Message | None = None
-        plain = request.client.udp or options.prefer_udp
-        self._transport = Transport.UDP if plain and not options.force_tcp else Transport.TCP
-
-    def next(self, now: float) -> Outcome:
-        """Ask the next upstream, or give up."""
-        if not self._list and self._forward.proxies.all:
-            names = " ".join(proxy.address for proxy in self._forward.proxies.all)
-            return Failed(Rcode.REFUSED, f"{names} sends queries back to this server", NAME)
-        if now >= self._deadline or self._attempts >= self._maximum:
-            return Failed(Rcode.SERVFAIL, self._reason or NO_HEALTHY, NAME)
-        proxy = self._choose()
-        if proxy is None:
-            return Failed(Rcode.SERVFAIL, self._reason or NO_HEALTHY, NAME)
-        self._attempts += 1
-        self._proxy = proxy
-        return self._exchange(proxy, self._transport, now)
-
-    def _choose(self) -> Proxy | None:
-        while True:
-            if self._at >= len(self._list):
-                self._at = self._down = 0
-            proxy = self._list[self._at]
-            self._at += 1
-            if not proxy.down(self._forward.options.max_fails):
-                return proxy
-            self._down += 1
-            if self._down >= len(self._list):
-                return self._forward.broken()
-
-    def _exchange(self, proxy: Proxy, transport: Transport, now: float) -> Ask:
-        options = self._forward.options
-        upstream = proxy.stream if transport is Transport.TCP else proxy.upstream
-        timeout = min(options.read_timeout, self._deadline - now)
-        command = Exchange(upstream, self._wire, timeout, options.expire, options.max_age)
-        return Ask(command, self._answered)
-
-    def _answered(self, result: Result, now: float) -> Outcome:
-        proxy = self._proxy
-        assert proxy is not None
-        message = parse_response(result.wire) if isinstance(result, Exchanged) else None
-        if message is None:
-            return self._unanswered(result, proxy, now)
-        assert isinstance(result, Exchanged)
-        asked = (
-            proxy.stream if self._truncated or self._transport is Transport.TCP else proxy.upstream
-        )
-        proxy.answered(result, message.rcode, asked.transport)
-        if message.tc and asked.transport is Transport.UDP and now < self._deadline:
-            self._truncated = message
-            return self._exchange(proxy, Transport.TCP, now)
-        self._truncated = None
-        return self._decide(message, now)
-
-    def _unanswered(self, result: Result, proxy: Proxy, now: float) -> Outcome:
-        if isinstance(result, Unanswered):
-            self._reason = result.reason
-            blame = not result.ours
-        else:
-            self._reason = f"{proxy.address}: the answer is malformed"
-            blame = True
-        if self._truncated is not None:
-            # Half an answer, marked as such, is better than none: the client may try TCP itself.
-            return Reply(to_response(self._truncated), NAME)
-        if blame and self._forward.options.max_fails:
-            proxy.suspect = True
-        return self.next(now)
-
-    def _decide(self, message: Message, now: float) -> Outcome:
-        options = self._forward.options
-        if message.rcode in options.failover and self._at < len(self._list):
-            return self.next(now)
-        nodata = message.rcode == Rcode.NOERROR and not message.answer
-        if message.rcode in options.next_rcodes or (options.next_on_nodata and nodata):
-            return self._proceed(replace(self._request, now=now))
-        return Reply(to_response(message), NAME)
-
-
-def query_wire(query: Query) -> bytes:
-    """Make the message for an upstream of a client's query."""
-    edns = query.edns
-    if edns is None:
-        return build_query(
-            query.qname,
-            query.qtype,
-            query.qclass,
-            rd=query.flags & RD != 0,
-            cd=query.flags & CD != 0,
-            ad=query.flags & AD != 0,
-        )
-    return build_query(
-        query.qname,
-        query.qtype,
-        query.qclass,
-        rd=query.flags & RD != 0,
-        cd=query.flags & CD != 0,
-        ad=query.flags & AD != 0,
-        size=edns.size,
-        do=edns.do,
-        options=tuple([option for option in edns.options if option[0] not in _HOP_BY_HOP]),
-    )
 
 
 class Forwards:
@@ -402,29 +205,33 @@ def _read(line: Line, context: Context) -> Forward:
     zones = line.zone()
     words = line.rest(at_least=1)
     options = read_options(line)
-    if options.force_tcp and options.prefer_udp:
-        raise line.error("force_tcp and prefer_udp exclude each other")
-    targets = []
-    for word in words:
-        try:
-            targets.append(read_target(word, options))
-        except ValueError as error:
-            raise line.error(str(error)) from error
+    targets = [_read_target(line, word, options, context) for word in words]
     forward = Forward(zones, targets, options, context)
-    upstreams = [target.upstream for target in targets if target.upstream is not None]
-    forward.proxies.change(upstreams)
     for target in targets:
         if target.path:
-            _read_file(line, forward, target, context)
+            content = context.read(target.path)
+            found = read_nameservers(content, target.transport, options)
+            if not found:
+                raise line.error(f"no nameservers found: {target.path!r}")
+            forward.targets.found(target, found)
     if len(forward.proxies.all) > MAX_UPSTREAMS:
         raise line.error(f"more than {MAX_UPSTREAMS} TOs configured: {len(forward.proxies.all)}")
     return forward
 
 
-def _read_file(line: Line, forward: Forward, target: Target, context: Context) -> None:
+def _read_target(line: Line, word: str, options: Options, context: Context) -> Target:
+    """Read a TO: what is no address is a file, and what is no file is a host name."""
     try:
-        content = context.read(target.path)
-    except OSError as error:
-        raise line.error(f"not an IP address or file: {target.path!r}") from error
-    if not forward.use(target, content):
-        raise line.error(f"no nameservers found: {target.path!r}")
+        target = read_target(word, options)
+        if not target.path:
+            return target
+        try:
+            context.read(target.path)
+        except OSError:
+            named = read_host(word, options)
+            if named is None:
+                raise ValueError(f"not an IP address or file: {target.path!r}") from None
+            return named
+    except ValueError as error:
+        raise line.error(str(error)) from error
+    return target

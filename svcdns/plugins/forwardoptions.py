@@ -3,9 +3,11 @@
 Parity: CoreDNS ``plugin/forward/setup.go``, ``plugin/pkg/parse/host.go``.
 """
 
+import re
 from ipaddress import ip_address
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from svcdns.corefile.endpoints import split_host_port
 from svcdns.corefile.options import Line
@@ -22,6 +24,9 @@ MAX_NAMESERVERS = 15
 """Name servers read from one resolv.conf; glibc reads 3, CoreDNS all."""
 
 POLICIES = ("random", "round_robin", "sequential")
+
+_HOST = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}\.?)+(?<=[A-Za-z0-9_.])")
+"""A host name, with the underscores that people use; a path of a file is none."""
 
 _PORTS = {Transport.UDP: 53, Transport.TLS: 853, Transport.HTTPS: 443}
 _SCHEMES = {"dns": Transport.UDP, "tls": Transport.TLS, "https": Transport.HTTPS}
@@ -55,6 +60,8 @@ class Options(Struct):
     failfast: bool = False
     failover: frozenset[int] = frozenset()
     source: str = ""
+    resolvers: tuple[Upstream, ...] = ()
+    "Who is asked for host names among the TOs; empty: those of the system."
 
 
 def read_options(line: Line) -> Options:
@@ -96,7 +103,11 @@ def _read_connection(option: Line, found: Options) -> bool:
         case "source_address":
             found.source = option.read(_address)
         case "resolver":
-            option.rest(at_least=1)
+            for text in option.rest(at_least=1):
+                upstream = _read_address(text, Transport.UDP, Options())
+                if upstream is None:
+                    raise option.error(f"resolver is no IP address: {text!r}")
+                found.resolvers += (upstream,)
         case _:
             return False
     return True
@@ -162,12 +173,15 @@ def _address(text: str) -> str:
 
 
 class Target(Struct, frozen=True):
-    """One TO of the directive: an upstream, or a file that names some."""
+    """One TO of the directive: an upstream, or a file or a host name that stands for some."""
 
     upstream: Upstream | None = None
     path: str = ""
     transport: Transport = Transport.UDP
     "Of the upstreams that the file names."
+    host: str = ""
+    model: Upstream | None = None
+    "What the upstreams of a host name are but for their address."
 
 
 def read_target(text: str, options: Options) -> Target:
@@ -194,6 +208,36 @@ def read_target(text: str, options: Options) -> Target:
     if upstream is not None:
         return Target(upstream)
     return Target(path=rest, transport=transport)
+
+
+def read_host(text: str, options: Options) -> Target | None:
+    """Read one TO as a host name; ``None`` when it cannot be one.
+
+    Args:
+        text: As in the Corefile; no address, and no file of that name is there.
+        options: For what all upstreams have in common.
+
+    Raises:
+        ValueError: A bad port.
+    """
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "dns", text
+    transport = _SCHEMES.get(scheme)
+    if transport not in (Transport.UDP, Transport.TLS):
+        return None  # as in CoreDNS: a DoH server's name is part of what it serves
+    name, percent, server_name = rest.partition("%")
+    if percent:
+        server_name, colon, port_text = server_name.partition(":")
+        name += colon + port_text
+    host, port = split_host_port(name, _PORTS[transport])
+    if not _HOST.fullmatch(host):
+        return None
+    model = _read_address(f"192.0.2.0:{port}", transport, options)
+    assert model is not None
+    if server_name and transport is Transport.TLS:
+        model = replace(model, server_name=server_name)
+    return Target(transport=transport, host=host, model=model)
 
 
 def _read_address(

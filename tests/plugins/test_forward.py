@@ -463,10 +463,10 @@ def test_a_query_with_an_upstream_of_tls_is_never_sent_over_udp() -> None:
         ("forward", "Wrong argument count"),
         ("forward .", "Wrong argument count"),
         ("forward . /missing", "not an IP address or file: '/missing'"),
-        ("forward . dns.example", "not an IP address or file: 'dns.example'"),
+        ("forward . https://dns.example", "not an IP address or file: 'dns.example'"),
+        ("forward . dns.example:70000", "port"),
         ("forward . quic://192.0.2.1", "unsupported protocol 'quic'"),
         ("forward . " + " ".join(f"192.0.2.{n}" for n in range(16)), "more than 15 TOs"),
-        ("forward . 192.0.2.1 {\nforce_tcp\nprefer_udp\n}", "exclude each other"),
     ],
 )
 def test_what_is_refused(text: str, message: str) -> None:

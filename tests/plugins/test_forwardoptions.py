@@ -66,7 +66,7 @@ def test_options(text: str, name: str, value: object) -> None:
     assert getattr(options(text), name) == value
 
 
-@pytest.mark.parametrize("text", ["max_idle_conns 5", "resolver 192.0.2.1"])
+@pytest.mark.parametrize("text", ["max_idle_conns 5"])
 def test_what_is_accepted_without_effect(text: str) -> None:
     assert options(text) == Options()
 
