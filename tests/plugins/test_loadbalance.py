@@ -4,7 +4,7 @@ from svcdns.dns.constants import RRType
 from svcdns.dns.response import Record, Response
 from svcdns.errors import CorefileError
 from svcdns.plugins import loadbalance
-from svcdns.plugins.base import Outcome, Reply, Storable
+from svcdns.plugins.base import Outcome, Reply, Storable, WatchFile
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.records import wire_name
 from tests.support.serving import CLIENT, Scripted, always, answer, server_of
@@ -67,7 +67,13 @@ def test_what_stays_as_it_is(why: str, response: Response) -> None:
     "text",
     [
         "loadbalance random",
-        "loadbalance weighted f",
+        "loadbalance weighted",
+        "loadbalance weighted f g",
+        "loadbalance weighted f {\nreload 0s\n}",
+        "loadbalance weighted f {\nreload\n}",
+        "loadbalance weighted f {\nx\n}",
+        "loadbalance {\nprefer nowhere\n}",
+        "loadbalance {\nreload 1s\n}",
         "loadbalance\nloadbalance",
         "loadbalance {\nx\n}",
     ],
@@ -75,3 +81,67 @@ def test_what_stays_as_it_is(why: str, response: Response) -> None:
 def test_what_is_refused(text: str) -> None:
     with pytest.raises(CorefileError):
         set_up(loadbalance.setup, text)
+
+
+def test_a_bad_weight_file_is_refused_with_its_line() -> None:
+    outside = Outside({"f": b"192.0.2.1 1"})
+
+    with pytest.raises(CorefileError, match=r"Corefile:2 .* missing domain name in weight file f"):
+        loadbalance.setup(directives("loadbalance weighted f"), outside.context())
+
+
+def _first(plugin: loadbalance.Loadbalance, question: str = "web.example. A") -> str:
+    reply = Reply(Response(answer=ADDRESSES), "x", Storable())
+    message = answer(server_of([plugin, always(reply)]), question)
+    return message.answer[0][0].to_text()
+
+
+def test_weights_follow_their_file() -> None:
+    heavy = "web.example\n192.0.2.{} 255\n"
+    outside = Outside({"f": heavy.format(3).encode()}, numbers=(0.5,))
+    plugin = loadbalance.setup(directives("loadbalance weighted f"), outside.context())
+    (need,) = plugin.needs
+    assert isinstance(need, WatchFile)
+    assert (need.path, need.interval) == ("f", 30.0)
+    assert _first(plugin) == "192.0.2.3"
+
+    need.changed(heavy.format(4).encode())
+    assert _first(plugin) == "192.0.2.4"
+    need.changed(b"nonsense here now")
+    need.changed(None)
+    assert _first(plugin) == "192.0.2.4"
+    assert outside.lines == [
+        "[INFO] plugin/loadbalance: Successfully reloaded weight file f",
+        '[ERROR] plugin/loadbalance: could not parse weight line:"nonsense here now"'
+        " in weight file f",
+        "[WARNING] plugin/loadbalance: Failed to open weight file: f",
+    ]
+
+
+def test_a_weight_file_may_come_later() -> None:
+    plugin = loadbalance.setup(
+        directives("loadbalance weighted f {\nreload 1m\n}"), Outside(numbers=(0.5,)).context()
+    )
+
+    assert _first(plugin) == "192.0.2.3"
+
+
+def test_weights_and_preferences_are_for_each_answer_anew() -> None:
+    for text in ("loadbalance weighted f", "loadbalance {\nprefer 192.0.2.4/32\n}"):
+        outside = Outside({"f": b""}, numbers=(0.0,))
+        plugin = loadbalance.setup(directives(text), outside.context())
+        ends = plugin._ordered(Reply(Response(answer=ADDRESSES), "x", Storable()), 0.0)
+
+        assert isinstance(ends, Reply)
+        assert ends.store is None
+
+
+def test_preferred_addresses_come_first() -> None:
+    outside = Outside(numbers=(0.7, 0.2, 0.4))
+    text = "loadbalance round_robin {\nprefer 192.0.2.4/32 192.0.2.2/32\n}"
+    plugin = loadbalance.setup(directives(text), outside.context())
+    message = answer(
+        server_of([plugin, always(Reply(Response(answer=ADDRESSES), "x"))]), "web.example. A"
+    )
+
+    assert [record.to_text() for record in message.answer[0]][:2] == ["192.0.2.4", "192.0.2.2"]
