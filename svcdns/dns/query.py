@@ -49,6 +49,8 @@ _question = struct.Struct("!HH").unpack_from
 _opt = struct.Struct("!BHHBBHH").unpack_from
 _record = struct.Struct("!HHIH").unpack_from
 _RECORD_OCTETS = 10
+_SOA_NUMBERS = 20
+"""Octets behind the names of a SOA (RFC 1035 §3.3.13)."""
 _OPT_TYPE: Final = RRType.OPT.value  # an enum's attribute costs more than the comparison
 _rejection = struct.Struct("!6H").pack
 
@@ -75,6 +77,8 @@ class Query(Struct, frozen=True, gc=False):
     "*qname* in lower case; every look-up uses this one."
     size: int = 0
     "Octets of the message as received, for metrics and the log."
+    serial: int | None = None
+    "Of an IXFR: the zone's serial that the client has (RFC 1995 §3)."
 
     @property
     def opcode(self) -> int:
@@ -129,11 +133,14 @@ def parse(wire: bytes) -> Query | Rejected | None:
     qname = wire[HEADER_OCTETS:at]
     if counts == _PLAIN:
         return Query(ident, flags, qname, qtype, qclass, None, qname.lower(), len(wire))
+    serial = None
     try:
         edns = _edns(wire, at + 4, counts)
+        if qtype == RRType.IXFR:
+            serial = _serial(wire, at + 4, counts)
     except (ValueError, IndexError, struct.error):
         return _reject(ident, flags, Rcode.FORMERR, wire[HEADER_OCTETS : at + 4])
-    return Query(ident, flags, qname, qtype, qclass, edns, qname.lower(), len(wire))
+    return Query(ident, flags, qname, qtype, qclass, edns, qname.lower(), len(wire), serial)
 
 
 def _acceptable(counts: int) -> bool:
@@ -176,6 +183,26 @@ def _edns(wire: bytes, at: int, counts: int) -> Edns | None:
             size, ttl >> 16 & 0xFF, ttl & DO != 0, read_options(wire[start + OPT_OCTETS : at])
         )
     return edns
+
+
+def _serial(wire: bytes, at: int, counts: int) -> int | None:
+    """Read the serial of the SOA that is the authority section of an IXFR, if that is what it is.
+
+    Raises:
+        ValueError: A name is malformed.
+        IndexError, struct.error: The message ends too early.
+    """
+    if counts >> 16 & 0xFFFFFFFF != 1:  # an answer before it, or no authority record at all
+        return None
+    _, at = from_wire(wire, at)
+    rrtype, _, _, rdlength = _record(wire, at)
+    at += _RECORD_OCTETS
+    end = at + rdlength
+    for _ in range(2):
+        _, at = from_wire(wire, at)
+    if rrtype != RRType.SOA or end - at != _SOA_NUMBERS:
+        return None
+    return int.from_bytes(wire[at : at + 4], "big")
 
 
 def _reject(ident: int, flags: int, rcode: int, question: bytes = b"") -> Rejected:

@@ -52,13 +52,15 @@ Differences
 Parity: CoreDNS ``plugin/kubernetes/handler.go``; rules A to I of the behaviour reference.
 """
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from svcdns.corefile.fallthrough import Fallthrough
 from svcdns.corefile.options import once
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import Rcode, RRType
-from svcdns.dns.response import Response
+from svcdns.dns.response import Record, Response
 from svcdns.kube.store import Delta
 from svcdns.plugins import kubernetesoptions
 from svcdns.plugins.base import (
@@ -76,6 +78,7 @@ from svcdns.plugins.base import (
     then,
 )
 from svcdns.plugins.clusters import Cluster
+from svcdns.zones import transfer
 from svcdns.zones.owners import Owner, touched
 from svcdns.zones.zone import Chase, ClusterZones, Found, NoData, NoName, Owners
 
@@ -101,6 +104,12 @@ class Kubernetes:
     def ready(self) -> bool:
         """Whether everything was listed once; asked by ``ready``."""
         return self.cluster.store.synced
+
+    def zone_records(self, origin: bytes) -> Sequence[Record] | None:
+        """Give a whole cluster zone, SOA first; nothing of it before the first lists."""
+        if not self.cluster.store.synced:
+            return () if origin in self.zones.options.zones else None
+        return transfer.records(self.zones, origin)
 
     def serve(self, request: Request, proceed: Handler) -> Outcome:
         """Answer names of the zones; leave the others to the next plugin."""

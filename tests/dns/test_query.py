@@ -5,6 +5,7 @@ import struct
 import dns.edns
 import dns.exception
 import dns.message
+import dns.rrset
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -277,3 +278,25 @@ def test_a_damaged_query_never_raises(wire: bytes, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(wire) - 1))] = data.draw(st.integers(0, 255))
     parse(bytes(damaged))
+
+
+def test_an_ixfr_tells_the_serial_that_the_client_has() -> None:
+    """RFC 1995 §3; everything else has none."""
+    ixfr = dns.message.make_query("Example.org", "IXFR", use_edns=0)
+    assert serial(ixfr) is None
+    soa = dns.rrset.from_text("example.org.", 0, "IN", "SOA", "ns. host. 4294967295 1 2 3 4")
+    ixfr.authority.append(soa)
+    assert serial(ixfr) == 4294967295
+    ixfr.authority[0] = dns.rrset.from_text("example.org.", 0, "IN", "NS", "ns.")
+    assert serial(ixfr) is None
+    axfr = dns.message.make_query("example.org", "AXFR")
+    axfr.authority.append(soa)
+    assert serial(axfr) is None
+    for size in range(12, len(axfr.to_wire())):
+        parse(axfr.to_wire()[:size])
+
+
+def serial(message: dns.message.Message) -> int | None:
+    found = parse(message.to_wire())
+    assert isinstance(found, Query)
+    return found.serial

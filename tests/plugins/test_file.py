@@ -108,7 +108,7 @@ def test_a_new_serial_puts_a_file_in_force_and_ends_stored_answers() -> None:
         said[0]
         == '[INFO] plugin/file: Successfully reloaded zone "example.org." in "/db" with 8 SOA serial'
     )
-    assert said[1].startswith("[ERROR] plugin/file: parsing zone 'example.org.': /db: ")
+    assert said[1].startswith("[ERROR] plugin/file: parsing zone 'example.org.': /db:")
 
 
 def test_by_mtime_every_change_counts() -> None:
