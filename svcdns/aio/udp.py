@@ -1,7 +1,9 @@
 """The UDP loop: datagrams in, answers out, as little as possible between.
 
 One wake-up of the event loop drains the socket.  A query that is in the answer table costs a
-dictionary look-up and one send; everything else goes to the server's chain.
+dictionary look-up and its share of two system calls; everything else goes to the server's chain.
+Where the C library has no calls for many datagrams (:mod:`svcdns.aio.mmsg`), they are read and
+answered one by one.
 
 A socket bound to a wildcard address asks the kernel for each packet's destination and answers from
 it (RFC 1122 §4.1.3.5): clients drop answers that come from another address than they asked.
@@ -12,20 +14,16 @@ import logging
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import monotonic
+from typing import TypeAlias
 
-from svcdns.plugins.answers import Entry
+from svcdns.aio import mmsg
 from svcdns.plugins.base import Ask, Client, Rendered, Transport
 from svcdns.plugins.server import Server
 
 BATCH = 64
 """Datagrams handled in one wake-up, so that timers and other sockets get their turn."""
-
-IN_FLIGHT_LIMIT = 10_000
-"""Queries of one socket that may wait for upstreams; more are dropped and counted."""
-
-LARGEST_DATAGRAM = 65535
-"""Octets."""
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
 """Octets asked of the kernel: some 10,000 queries, a tenth of a second at full load."""
@@ -34,6 +32,9 @@ _CONTROL_SPACE = socket.CMSG_SPACE(20)
 _IPV6_RECVPKTINFO = 49
 _IPV6_PKTINFO = 50
 _IP_PKTINFO = 8
+
+_Peer: TypeAlias = tuple[object, ...]
+_Control: TypeAlias = list[tuple[int, int, bytes]]
 
 Settle = Callable[[Ask], Awaitable[object]]
 """Carries out what an :class:`Ask` wants until its end is there; never raises."""
@@ -78,21 +79,33 @@ class UdpListener:
     The server can be exchanged while queries arrive: a reload costs none of them.
     """
 
-    def __init__(self, sock: socket.socket, server: Server, settle: Settle) -> None:
+    def __init__(
+        self, sock: socket.socket, server: Server, settle: Settle, *, batches: bool | None = None
+    ) -> None:
+        """Serve a socket.
+
+        Args:
+            sock: From :func:`open_socket`.
+            server: To ask.
+            settle: Does what is to be done outside.
+            batches: Whether to move many datagrams with one call; by default if that is possible.
+        """
         self.sock = sock
         self.server = server
         self._settle = settle
-        self._waiting: set[asyncio.Task[None]] = set()
-        self.overflows = 0
-        "Queries dropped because too many were waiting."
+        self._waiting: set[asyncio.Future[object]] = set()
         name = sock.getsockname()
         self._local, self._port = name[0], name[1]
         self._wildcard = self._local in ("::", "0.0.0.0")
-        self._drain = self._drain_wildcard if self._wildcard else self._drain_bound
+        self._family = "2" if sock.family == socket.AF_INET6 else "1"
+        self._batch: mmsg.Batch | None = None
+        if mmsg.available() if batches is None else batches:
+            self._batch = mmsg.Batch(sock, wildcard=self._wildcard)
 
     def start(self) -> None:
         """Answer from now on."""
-        asyncio.get_running_loop().add_reader(self.sock.fileno(), self._drain)
+        drain = self._drain_singly if self._batch is None else self._drain
+        asyncio.get_running_loop().add_reader(self.sock.fileno(), drain)
 
     @property
     def under_way(self) -> int:
@@ -104,59 +117,84 @@ class UdpListener:
         asyncio.get_running_loop().remove_reader(self.sock.fileno())
         if self._waiting:
             await asyncio.wait(self._waiting, timeout=5)
-        for task in tuple(self._waiting):
-            task.cancel()
+        for future in tuple(self._waiting):
+            future.cancel()
         self.sock.close()
 
-    def _drain_bound(self) -> None:
-        """Answer a batch on a socket bound to one address."""
-        receive, send = self.sock.recvfrom, self.sock.sendto
-        family = "2" if self.sock.family == socket.AF_INET6 else "1"
-        find = self.server.table(Transport.UDP, family).entries.get
+    def _drain(self) -> None:
+        """Answer what has arrived, many datagrams at a time."""
+        batch = self._batch
+        assert batch is not None
+        handled = 0
+        while handled < BATCH:
+            try:
+                count = batch.receive()
+            except OSError as error:
+                # An ICMP error for an earlier answer is its client's affair.
+                log.debug("a batch could not be received: %s", error)
+                return
+            if not count:
+                return
+            handled += count
+            self._answer(batch, count)
+
+    def _answer(self, batch: mmsg.Batch, count: int) -> None:
+        """Answer a batch; the places in it are the same for queries and answers."""
+        find = self.server.table(Transport.UDP, self._family).entries.get
+        four = self.server.table(Transport.UDP, "1").entries.get
+        both = self._family == "2" and self._wildcard
+        inbox, outbox, lengths = batch.inbox, batch.outbox, batch.answer_lengths
         now = monotonic()
-        served = 0
-        for _ in range(BATCH):
-            try:
-                packet, peer = receive(LARGEST_DATAGRAM)
-            except OSError as error:
-                # EAGAIN ends a drained batch; an ICMP error for an earlier answer is its client's
-                # affair, and the next call reads on.
-                if isinstance(error, BlockingIOError):
-                    break
+        served = first = 0
+        for place, (start, size) in enumerate(
+            zip(batch.starts, batch.lengths[:count].tolist(), strict=False)
+        ):
+            key = bytes(inbox[start + 2 : start + size])
+            entry = (four if both and batch.mapped(place) else find)(key)
+            if entry is not None and entry.until > now:
+                entry.tally.hits += 1
+                served += 1
+                rotation = entry.rotation
+                tail = entry.tail if rotation is None else next(rotation)
+                octets = len(tail)
+                outbox[start : start + octets] = tail
+                lengths[place] = octets
                 continue
-            entry: Entry | None = find(packet[2:])
-            if entry is None or entry.until <= now:
-                self._respond(packet, peer, self._local, now)
-                continue
-            entry.tally.hits += 1
-            served += 1
-            rotation = entry.rotation
-            tail = entry.tail if rotation is None else next(rotation)
-            try:
-                send(packet[:2] + tail, peer)
-            except OSError as error:
-                self._unsent(error)
+            wire = self._respond(batch.packet(place), batch.peer(place), now, batch.control(place))
+            if wire is None:
+                # Nothing goes back from this place now.
+                self._send_batch(batch, first, place)
+                first = place + 1
+            else:
+                batch.put(place, wire)
+        self._send_batch(batch, first, count)
         if served:
             self.server.accounts.time_stored(monotonic() - now, served)
 
-    def _drain_wildcard(self) -> None:
-        """Answer a batch on a wildcard socket, each from the address that was asked."""
+    def _send_batch(self, batch: mmsg.Batch, first: int, end: int) -> None:
+        if first < end and (refused := batch.send(first, end)):
+            log.debug("%d answers could not be sent", refused)
+
+    def _drain_singly(self) -> None:
+        """Answer what has arrived, one datagram at a time."""
         receive, send = self.sock.recvmsg, self.sock.sendmsg
-        six = self.server.table(Transport.UDP, "2").entries.get
-        four = self.server.table(Transport.UDP, "1").entries.get
+        space = _CONTROL_SPACE if self._wildcard else 0
         now = monotonic()
         served = 0
         for _ in range(BATCH):
             try:
-                packet, control, _flags, peer = receive(LARGEST_DATAGRAM, _CONTROL_SPACE)
+                packet, control, _flags, peer = receive(mmsg.LARGEST_DATAGRAM, space)
             except OSError as error:
+                # EAGAIN ends a drained batch; after any other error the next call reads on.
                 if isinstance(error, BlockingIOError):
                     break
                 continue
-            mapped = "." in peer[0]
-            entry: Entry | None = (four if mapped else six)(packet[2:])
+            family = "1" if "." in peer[0] else "2"
+            entry = self.server.table(Transport.UDP, family).entries.get(packet[2:])
             if entry is None or entry.until <= now:
-                self._respond(packet, peer, _asked(control), now, control)
+                wire = self._respond(packet, peer, now, control)
+                if wire is not None:
+                    self._send(wire, peer, control)
                 continue
             entry.tally.hits += 1
             served += 1
@@ -169,58 +207,53 @@ class UdpListener:
         if served:
             self.server.accounts.time_stored(monotonic() - now, served)
 
-    def _respond(
-        self,
-        packet: bytes,
-        peer: tuple[object, ...],
-        local: str,
-        now: float,
-        control: list[tuple[int, int, bytes]] | None = None,
-    ) -> None:
-        """Answer a query that is not in the table, now or when an upstream has answered."""
+    def _respond(self, packet: bytes, peer: _Peer, now: float, control: _Control) -> bytes | None:
+        """Answer a query that is not in the table.
+
+        Returns:
+            The answer to send, if it is one message and there already.  Anything else is sent
+            from here, now or when an upstream has answered.
+        """
+        local = _asked(control) if self._wildcard else self._local
         address = str(peer[0]).removeprefix("::ffff:")
         client = Client(address, int(str(peer[1])), Transport.UDP, local, self._port)
         answer = self.server.respond(packet, client, now)
         if isinstance(answer, Rendered):
-            self._send(answer, peer, control)
-        elif len(self._waiting) >= IN_FLIGHT_LIMIT:
-            self.overflows += 1
-        else:
-            task = asyncio.get_running_loop().create_task(self._finish(answer, peer, control))
-            self._waiting.add(task)
-            task.add_done_callback(self._waiting.discard)
+            wires = tuple(answer.wires)
+            if len(wires) == 1:
+                return wires[0]
+            for wire in wires:
+                self._send(wire, peer, control)
+            return None
+        # What upstreams can bear is limited where they are asked, and a limit here would leave
+        # those who count queries under way (``forward``) waiting for an end.
+        future = asyncio.ensure_future(self._settle(answer))
+        self._waiting.add(future)
+        future.add_done_callback(partial(self._finish, peer, control))
+        return None
 
-    async def _finish(
-        self,
-        ask: Ask,
-        peer: tuple[object, ...],
-        control: list[tuple[int, int, bytes]] | None,
-    ) -> None:
-        answer = await self._settle(ask)
+    def _finish(self, peer: _Peer, control: _Control, future: asyncio.Future[object]) -> None:
+        self._waiting.discard(future)
+        answer = None if future.cancelled() else future.result()
         if isinstance(answer, Rendered):
-            self._send(answer, peer, control)
+            for wire in answer.wires:
+                self._send(wire, peer, control)
 
-    def _send(
-        self,
-        answer: Rendered,
-        peer: tuple[object, ...],
-        control: list[tuple[int, int, bytes]] | None,
-    ) -> None:
-        for wire in answer.wires:
-            try:
-                if control:
-                    self.sock.sendmsg((wire,), _from_asked(control), 0, peer)
-                else:
-                    self.sock.sendto(wire, peer)
-            except OSError as error:
-                self._unsent(error)
+    def _send(self, wire: bytes, peer: _Peer, control: _Control) -> None:
+        try:
+            if control:
+                self.sock.sendmsg((wire,), _from_asked(control), 0, peer)
+            else:
+                self.sock.sendto(wire, peer)
+        except OSError as error:
+            self._unsent(error)
 
     def _unsent(self, error: OSError) -> None:
         """Note an answer that the kernel refused; the client asks again, as UDP clients do."""
         log.debug("an answer could not be sent: %s", error)
 
 
-def _asked(control: list[tuple[int, int, bytes]]) -> str:
+def _asked(control: _Control) -> str:
     """Read from ancillary data which address of ours a datagram was sent to."""
     for level, kind, data in control:
         if level == socket.IPPROTO_IPV6 and kind == _IPV6_PKTINFO:
@@ -230,7 +263,7 @@ def _asked(control: list[tuple[int, int, bytes]]) -> str:
     return ""
 
 
-def _from_asked(control: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
+def _from_asked(control: _Control) -> _Control:
     """Make ancillary data that sends from the address asked, by whatever interface routes say."""
     for level, kind, data in control:
         if level == socket.IPPROTO_IPV6 and kind == _IPV6_PKTINFO:

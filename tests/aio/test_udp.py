@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import dns.message
 import pytest
 
+from svcdns.aio import mmsg
 from svcdns.aio.udp import UdpListener, open_socket
 from svcdns.dns.response import Record, Response
 from svcdns.metrics import Registry
@@ -15,6 +16,18 @@ from svcdns.plugins.base import Ask, Plugin, Reply, Storable
 from svcdns.plugins.server import Server
 from tests.support.records import wire_name
 from tests.support.serving import Scripted, always, asking, question, server_of
+
+pytestmark = pytest.mark.parametrize(
+    "batches",
+    [
+        pytest.param(
+            True,
+            id="many-at-once",
+            marks=pytest.mark.skipif(not mmsg.available(), reason="no recvmmsg on this machine"),
+        ),
+        pytest.param(False, id="one-by-one"),
+    ],
+)
 
 RECORDS = tuple(Record(wire_name("a.test"), 1, 5, bytes((10, 0, 0, n))) for n in (1, 2, 3))
 ANSWER = Reply(Response(answer=RECORDS[:1], aa=True), "x", Storable(("web",)))
@@ -31,12 +44,13 @@ async def _immediately(ask: Ask) -> object:
 @asynccontextmanager
 async def listening(
     *plugins: Plugin,
+    batches: bool,
     address: str = "127.0.0.1",
     settle: Callable[[Ask], Awaitable[object]] = _immediately,
     registry: Registry | None = None,
 ) -> AsyncIterator[tuple[UdpListener, Server, int]]:
     server = server_of(list(plugins), registry=registry)
-    listener = UdpListener(open_socket(address, 0), server, settle)
+    listener = UdpListener(open_socket(address, 0), server, settle, batches=batches)
     listener.start()
     try:
         yield listener, server, listener.sock.getsockname()[1]
@@ -64,9 +78,9 @@ def first(wire: bytes) -> str:
     return dns.message.from_wire(wire).answer[0][0].to_text()
 
 
-async def test_the_second_like_query_comes_from_the_table_with_its_own_id() -> None:
+async def test_the_second_like_query_comes_from_the_table_with_its_own_id(batches: bool) -> None:
     plugin = always(ANSWER)
-    async with listening(plugin) as (_, server, port):
+    async with listening(plugin, batches=batches) as (_, server, port):
         for ident in (7, 8):
             ((wire, _),) = await ask(port, question("a.test A", id=ident))
             decoded = dns.message.from_wire(wire)
@@ -78,24 +92,24 @@ async def test_the_second_like_query_comes_from_the_table_with_its_own_id() -> N
         assert len(plugin.asked) == 2
 
 
-async def test_an_answer_past_its_time_is_made_anew() -> None:
+async def test_an_answer_past_its_time_is_made_anew(batches: bool) -> None:
     stale = Reply(Response(answer=RECORDS[:1]), "x", Storable(until=0.0))
     plugin = always(stale)
-    async with listening(plugin) as (_, _server, port):
+    async with listening(plugin, batches=batches) as (_, _server, port):
         await ask(port, question("a.test A"))
         await ask(port, question("a.test A"))
     assert len(plugin.asked) == 2
 
 
-async def test_rotated_answers_take_turns() -> None:
+async def test_rotated_answers_take_turns(batches: bool) -> None:
     rotating = Reply(Response(answer=RECORDS), "x", Storable(rotate=True))
-    async with listening(always(rotating)) as (_, _server, port):
+    async with listening(always(rotating), batches=batches) as (_, _server, port):
         await ask(port, question("a.test A"))
         found = [first((await ask(port, question("a.test A")))[0][0]) for _ in range(6)]
     assert sorted(found) == ["10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0.3", "10.0.0.3"]
 
 
-async def test_answers_from_outside_do_not_hold_up_the_others() -> None:
+async def test_answers_from_outside_do_not_hold_up_the_others(batches: bool) -> None:
     gate = asyncio.Event()
 
     async def settle(asked: Ask) -> object:
@@ -108,7 +122,7 @@ async def test_answers_from_outside_do_not_hold_up_the_others() -> None:
             slow.serve(request, proceed) if request.query.name.startswith(b"\x04slow") else ANSWER
         )
     )
-    async with listening(plugin, settle=settle) as (_, _server, port):
+    async with listening(plugin, settle=settle, batches=batches) as (_, _server, port):
         late = asyncio.create_task(ask(port, question("slow.test A")))
         ((wire, _),) = await ask(port, question("a.test A"))
         assert first(wire) == "10.0.0.1"
@@ -128,9 +142,11 @@ async def test_answers_from_outside_do_not_hold_up_the_others() -> None:
         ("::1", "::1"),
     ],
 )
-async def test_answers_come_from_the_address_that_was_asked(bound: str, asked: str) -> None:
+async def test_answers_come_from_the_address_that_was_asked(
+    bound: str, asked: str, batches: bool
+) -> None:
     plugin = always(ANSWER)
-    async with listening(plugin, address=bound) as (_, _server, port):
+    async with listening(plugin, address=bound, batches=batches) as (_, _server, port):
         for _ in ("made", "stored"):
             ((wire, source),) = await ask(port, question("a.test A"), to=asked)
             assert source == asked
@@ -140,8 +156,8 @@ async def test_answers_come_from_the_address_that_was_asked(bound: str, asked: s
     assert plugin.asked[0].client.family == ("2" if ":" in asked else "1")
 
 
-async def test_garbage_between_queries_loses_none_of_them() -> None:
-    async with listening(always(ANSWER)) as (_, _server, port):
+async def test_garbage_between_queries_loses_none_of_them(batches: bool) -> None:
+    async with listening(always(ANSWER), batches=batches) as (_, _server, port):
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as noise:
             noise.setblocking(False)
@@ -151,8 +167,8 @@ async def test_garbage_between_queries_loses_none_of_them() -> None:
     assert len(found) == 200
 
 
-async def test_a_client_that_went_away_costs_nothing() -> None:
-    async with listening(always(ANSWER)) as (_, _server, port):
+async def test_a_client_that_went_away_costs_nothing(batches: bool) -> None:
+    async with listening(always(ANSWER), batches=batches) as (_, _server, port):
         for _ in range(20):
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                 sock.sendto(question("a.test A"), ("127.0.0.1", port))
@@ -160,7 +176,7 @@ async def test_a_client_that_went_away_costs_nothing() -> None:
     assert first(wire) == "10.0.0.1"
 
 
-async def test_stopping_waits_for_queries_under_way() -> None:
+async def test_stopping_waits_for_queries_under_way(batches: bool) -> None:
     gate = asyncio.Event()
 
     async def settle(asked: Ask) -> object:
@@ -168,7 +184,7 @@ async def test_stopping_waits_for_queries_under_way() -> None:
         return asked.resume(None, 0.0)
 
     server = server_of([asking(lambda result: ANSWER)])
-    listener = UdpListener(open_socket("127.0.0.1", 0), server, settle)
+    listener = UdpListener(open_socket("127.0.0.1", 0), server, settle, batches=batches)
     listener.start()
     late = asyncio.create_task(ask(listener.sock.getsockname()[1], question("a.test A")))
     async with asyncio.timeout(5):
@@ -183,16 +199,71 @@ async def test_stopping_waits_for_queries_under_way() -> None:
     assert listener.sock.fileno() == -1
 
 
-async def test_a_taken_port_is_an_error_and_leaves_no_socket_behind() -> None:
+async def test_a_taken_port_is_an_error_and_leaves_no_socket_behind(batches: bool) -> None:
     with open_socket("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use"):
         open_socket("127.0.0.1", taken.getsockname()[1])
 
 
-async def test_time_in_the_table_is_counted() -> None:
+async def test_time_in_the_table_is_counted(batches: bool) -> None:
     registry = Registry()
-    async with listening(always(ANSWER), registry=registry) as (_, _server, port):
+    async with listening(always(ANSWER), registry=registry, batches=batches) as (_, _server, port):
         for _ in range(3):
             await ask(port, question("a.test A"))
     registry.collect()
     (histogram,) = registry.families["coredns_dns_request_duration_seconds"].histograms.values()
     assert sum(histogram.counts) == 3
+
+
+async def test_many_answers_of_all_sorts_each_go_to_their_own_client(batches: bool) -> None:
+    """Stored, made, late and none at all, in one batch: places and answers must not shift."""
+    gate = asyncio.Event()
+
+    async def settle(asked: Ask) -> object:
+        await gate.wait()
+        return asked.resume(None, 0.0)
+
+    late = asking(lambda result: ANSWER)
+    plugin = Scripted(
+        lambda request, proceed: (
+            late.serve(request, proceed) if request.query.name.startswith(b"\x04late") else ANSWER
+        )
+    )
+    async with listening(plugin, settle=settle, batches=batches) as (_, _server, port):
+        await ask(port, question("a.test A"))
+        loop = asyncio.get_running_loop()
+        clients = []
+        for number in range(90):
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock.setblocking(False)
+            name = ("a.test A", "late.test A", f"new-{number}.test A")[number % 3]
+            sock.sendto(question(name, id=number), ("127.0.0.1", port))
+            sock.sendto(b"\0", ("127.0.0.1", port))
+            clients.append((number, name, sock))
+        for when in (0, 2, 1):
+            if when == 1:
+                gate.set()
+            for number, name, sock in clients:
+                if number % 3 == when:
+                    async with asyncio.timeout(5):
+                        decoded = dns.message.from_wire(await loop.sock_recv(sock, 65535))
+                    assert decoded.id == number
+                    assert str(decoded.question[0].name) == name.split()[0] + "."
+        for _, _, sock in clients:
+            sock.close()
+
+
+async def test_answers_that_the_kernel_refuses_hold_up_none_of_the_others(batches: bool) -> None:
+    huge = tuple(Record(wire_name("big.test"), 16, 5, b"\xff" + b"x" * 255) for _ in range(300))
+    plugin = Scripted(
+        lambda request, proceed: (
+            Reply(Response(answer=huge), "x")
+            if request.query.name.startswith(b"\x03big")
+            else ANSWER
+        )
+    )
+    async with listening(plugin, batches=batches) as (_, _server, port):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            # An answer of more than 65,507 octets is no datagram of IPv4.
+            sock.sendto(question("big.test A", use_edns=0, payload=65535), ("127.0.0.1", port))
+        found = await ask(port, *[question("a.test A", id=n) for n in range(100)])
+    assert len(found) == 100

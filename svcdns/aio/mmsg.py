@@ -1,0 +1,225 @@
+"""Many datagrams with one system call: Linux's ``recvmmsg`` and ``sendmmsg`` by way of ctypes.
+
+A :class:`Batch` is a row of places.  A datagram is received into a place with its sender's address
+and, on a wildcard socket, the address it was sent to; the answer is put into the same place and
+goes back with the datagram's own first two octets in front, the ID.  All pointers between these
+parts are set once, so that a datagram costs the copying of its octets and no more.
+
+The loops that use a batch read its views themselves, because a call for each datagram would cost
+more than all the rest.
+
+Spec: ``recvmmsg(2)``, ``sendmmsg(2)``, ``ip(7)`` and ``ipv6(7)`` (PKTINFO).
+"""
+
+import ctypes
+import errno
+import mmap
+import os
+import socket
+import sys
+from ctypes import POINTER, Structure, addressof, c_int, c_size_t, c_uint, c_void_p, sizeof
+from typing import Final
+
+PLACES: Final = 64
+"""Datagrams of a batch; beyond, a system call is no dear part any more."""
+
+LARGEST_DATAGRAM: Final = 65535
+"""Octets."""
+
+STRIDE: Final = 65536 + 192
+"""Octets from one place's buffer to the next; only pages that are used take memory, and the odd
+number keeps the beginnings from sharing one line of the processor's cache."""
+
+ID_OCTETS: Final = 2
+
+_NAME_OCTETS = 32
+"""A place for ``sockaddr_in6``, which has 28."""
+
+_IPV6_PKTINFO = 50
+_IP_PKTINFO = 8
+_CMSG_HEADER = socket.CMSG_LEN(0)
+_MAPPED = bytes(10) + b"\xff\xff"
+_LINK_LOCAL = b"\xfe\x80"
+
+
+class _Iovec(Structure):
+    _fields_ = (("base", c_void_p), ("octets", c_size_t))  # type: ignore[mutable-override]  # as below
+
+
+class _Message(Structure):
+    """``struct mmsghdr``: a ``msghdr``, and the octets received or sent."""
+
+    _fields_ = (  # type: ignore[mutable-override]  # read once, by the class's making
+        ("name", c_void_p),
+        ("name_octets", c_uint),
+        ("parts", POINTER(_Iovec)),
+        ("part_count", c_size_t),
+        ("control", c_void_p),
+        ("control_octets", c_size_t),
+        ("flags", c_int),
+        ("padding", c_int),  # msghdr ends here, aligned
+        ("octets", c_uint),
+    )
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def available() -> bool:
+    """Whether this machine's C library has the calls, with structures as they are laid out here."""
+    # musl has narrower fields with padding behind them: the same on little-endian machines only.
+    return (
+        sys.platform == "linux"
+        and sys.byteorder == "little"
+        and sizeof(c_void_p) == 8
+        and hasattr(_libc, "recvmmsg")
+        and hasattr(_libc, "sendmmsg")
+    )
+
+
+class Batch:
+    """Places for datagrams of one UDP socket and for their answers."""
+
+    def __init__(self, sock: socket.socket, *, wildcard: bool) -> None:
+        """Lay everything out.
+
+        Args:
+            sock: Bound, non-blocking.
+            wildcard: Whether it reports the address that a datagram was sent to (PKTINFO), and
+                answers are to come from there.
+        """
+        self._fd = sock.fileno()
+        self._six = sock.family == socket.AF_INET6
+        self._wildcard = wildcard
+        self._control_octets = socket.CMSG_SPACE(20 if self._six else 12) if wildcard else 0
+        self._received = mmap.mmap(-1, STRIDE * PLACES)
+        self._names = bytearray(_NAME_OCTETS * PLACES)
+        self._controls = bytearray(max(1, self._control_octets) * PLACES)
+        self._answers = mmap.mmap(-1, STRIDE * PLACES)
+        self.inbox = memoryview(self._received)
+        "Datagrams, each from its place's start."
+        self.outbox = memoryview(self._answers)
+        "Answers without their ID, each from its place's start."
+        self.starts = tuple(at * STRIDE for at in range(PLACES))
+        self._incoming = (_Message * PLACES)()
+        self._outgoing = (_Message * PLACES)()
+        self._in_parts = (_Iovec * PLACES)()
+        self._out_parts = (_Iovec * (2 * PLACES))()
+        self._connect()
+        words = sizeof(_Message) // sizeof(c_uint)
+        self.lengths = (
+            memoryview(self._incoming)
+            .cast("B")
+            .cast("I")[_Message.octets.offset // sizeof(c_uint) :: words]
+        )
+        "Octets of each datagram received."
+        self.answer_lengths = memoryview(self._out_parts).cast("B").cast("L")[3::4]
+        "Octets of each answer without its ID; to be set."
+        self._headers = memoryview(self._incoming).cast("B")
+        self._fresh = bytes(self._headers)
+        self._receive = _libc.recvmmsg
+        self._send = _libc.sendmmsg
+
+    def _connect(self) -> None:
+        """Set every pointer, once."""
+        received, names, controls, answers = (
+            addressof(ctypes.c_char.from_buffer(one))
+            for one in (self._received, self._names, self._controls, self._answers)
+        )
+        for at, start in enumerate(self.starts):
+            incoming, outgoing = self._incoming[at], self._outgoing[at]
+            self._in_parts[at] = _Iovec(received + start, LARGEST_DATAGRAM)
+            self._out_parts[2 * at] = _Iovec(received + start, ID_OCTETS)
+            self._out_parts[2 * at + 1] = _Iovec(answers + start, 0)
+            incoming.parts = ctypes.pointer(self._in_parts[at])
+            incoming.part_count = 1
+            outgoing.parts = ctypes.pointer(self._out_parts[2 * at])
+            outgoing.part_count = 2
+            for message in (incoming, outgoing):
+                message.name = names + at * _NAME_OCTETS
+                message.name_octets = 28 if self._six else 16
+                if self._wildcard:
+                    message.control = controls + at * self._control_octets
+                    message.control_octets = self._control_octets
+
+    def receive(self) -> int:
+        """Fill places from the first one on.
+
+        Returns:
+            How many; 0 when nothing has arrived.
+
+        Raises:
+            OSError: The socket reports something else.
+        """
+        # The kernel has written over lengths that it is to find as they were.
+        self._headers[:] = self._fresh
+        count: int = self._receive(self._fd, self._incoming, PLACES, socket.MSG_DONTWAIT, None)
+        if count < 0:
+            code = ctypes.get_errno()
+            if code == errno.EAGAIN:
+                return 0
+            raise OSError(code, os.strerror(code))
+        return count
+
+    def put(self, place: int, wire: bytes) -> None:
+        """Put a whole answer into a place; its ID is the datagram's."""
+        start = self.starts[place]
+        size = len(wire) - ID_OCTETS
+        self.outbox[start : start + size] = memoryview(wire)[ID_OCTETS:]
+        self.answer_lengths[place] = size
+
+    def send(self, first: int, end: int) -> int:
+        """Send the answers of a range of places; give the number that the kernel refused."""
+        if self._wildcard:
+            for place in range(first, end):
+                self._forget_interface(place)
+        refused = 0
+        messages = self._outgoing
+        while first < end:
+            start = ctypes.byref(messages, first * sizeof(_Message))
+            sent: int = self._send(self._fd, start, end - first, 0)
+            if sent < 0:
+                refused += 1
+                sent = 1
+            first += sent
+        return refused
+
+    def _forget_interface(self, place: int) -> None:
+        """Answer by whatever interface routes say; link-local addresses mean one, though."""
+        data = place * self._control_octets + _CMSG_HEADER
+        controls = self._controls
+        if not self._six:
+            controls[data : data + 4] = b"\0\0\0\0"
+        elif controls[data : data + 2] != _LINK_LOCAL:
+            controls[data + 16 : data + 20] = b"\0\0\0\0"
+
+    def packet(self, place: int) -> bytes:
+        """Give a datagram."""
+        start = self.starts[place]
+        return bytes(self.inbox[start : start + self.lengths[place]])
+
+    def mapped(self, place: int) -> bool:
+        """Whether a datagram came over IPv4 to an IPv6 socket."""
+        start = place * _NAME_OCTETS + 8
+        return self._names[start : start + 12] == _MAPPED
+
+    def peer(self, place: int) -> tuple[str, int] | tuple[str, int, int, int]:
+        """Give a datagram's sender as :mod:`socket` writes it."""
+        name = self._names[place * _NAME_OCTETS : (place + 1) * _NAME_OCTETS]
+        port = int.from_bytes(name[2:4], "big")
+        if not self._six:
+            return socket.inet_ntoa(bytes(name[4:8])), port
+        host = socket.inet_ntop(socket.AF_INET6, bytes(name[8:24]))
+        scope = int.from_bytes(name[24:28], sys.byteorder)
+        return host, port, int.from_bytes(name[4:8], "big"), scope
+
+    def control(self, place: int) -> list[tuple[int, int, bytes]]:
+        """Give a datagram's ancillary data as :mod:`socket` does; empty on a bound socket."""
+        if not self._wildcard:
+            return []
+        start = place * self._control_octets
+        data = start + _CMSG_HEADER
+        if self._six:
+            found = bytes(self._controls[data : data + 20])
+            return [(socket.IPPROTO_IPV6, _IPV6_PKTINFO, found)]
+        return [(socket.IPPROTO_IP, _IP_PKTINFO, bytes(self._controls[data : data + 12]))]
