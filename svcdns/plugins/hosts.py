@@ -65,7 +65,7 @@ from msgspec.structs import replace
 from svcdns.corefile.fallthrough import Fallthrough
 from svcdns.corefile.options import Line, once
 from svcdns.corefile.syntax import Directive
-from svcdns.dns.constants import Rcode, RRType
+from svcdns.dns.constants import MAX_MESSAGE, Rcode, RRType
 from svcdns.dns.name import is_subdomain
 from svcdns.dns.response import Record, Response
 from svcdns.plugins import hostsfile
@@ -93,6 +93,9 @@ DEFAULT_TTL = 3600
 DEFAULT_RELOAD_SECONDS = 5.0
 
 _ADDRESSES = frozenset({RRType.A, RRType.AAAA})
+
+_MOST = MAX_MESSAGE // 12
+"""More records than any message can hold: a block list has one address for all its names."""
 
 
 class Settings(Struct, frozen=True):
@@ -173,7 +176,7 @@ class Hosts:
 
     def _reply(self, request: Request, rdatas: tuple[bytes, ...]) -> Reply:
         query, ttl = request.query, self.settings.ttl
-        answer = tuple([Record(query.qname, query.qtype, ttl, rdata) for rdata in rdatas])
+        answer = tuple([Record(query.qname, query.qtype, ttl, rdata) for rdata in rdatas[:_MOST]])
         return Reply(Response(answer=answer, aa=True), NAME, Storable((self._owner,)))
 
     def _fall(self, request: Request, proceed: Handler) -> Outcome:

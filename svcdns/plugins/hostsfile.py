@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from svcdns.dns.constants import RRType
-from svcdns.dns.name import from_text, is_subdomain
+from svcdns.dns.name import ROOT, from_text, is_subdomain
 from svcdns.dns.reverse import address_of
 from svcdns.zones.records import packed
 
@@ -61,22 +61,21 @@ def parse(text: bytes, zones: Iterable[bytes], *, reverse: bool = True) -> Hosts
         reverse: Whether addresses get their names for PTR; wildcards never do.
     """
     zones = tuple(zones)
-    forward: dict[bytes, dict[int, dict[bytes, None]]] = {}
+    everywhere = ROOT in zones
+    forward: dict[bytes, dict[int, tuple[bytes, ...]]] = {}
     backward: dict[bytes, dict[bytes, None]] = {}
     for rrtype, rdata, name in _entries(text):
-        if not any(is_subdomain(name, zone) for zone in zones):
+        if not everywhere and not any(is_subdomain(name, zone) for zone in zones):
             continue
-        # Dictionaries keep the order, and let a line that is there twice count once.
-        forward.setdefault(name, {}).setdefault(rrtype, {})[rdata] = None
+        types = forward.get(name)
+        if types is None:
+            forward[name] = {rrtype: (rdata,)}
+        elif rdata not in types.get(rrtype, ()):
+            types[rrtype] = (*types.get(rrtype, ()), rdata)
         if reverse and not name.startswith(_WILDCARD):
+            # A block list gives one address a hundred thousand names, so no tuple grows here.
             backward.setdefault(rdata, {})[name] = None
-    return Hosts(
-        {
-            name: {rrtype: tuple(found) for rrtype, found in types.items()}
-            for name, types in forward.items()
-        },
-        {rdata: tuple(names) for rdata, names in backward.items()},
-    )
+    return Hosts(forward, {rdata: tuple(names) for rdata, names in backward.items()})
 
 
 def _entries(text: bytes) -> Iterator[tuple[RRType, bytes, bytes]]:

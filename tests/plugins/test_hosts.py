@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import dns.flags
 import pytest
 from msgspec.structs import replace
 
@@ -14,7 +15,16 @@ from svcdns.plugins.hosts import Hosts
 from svcdns.plugins.server import Server
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.records import wire_name
-from tests.support.serving import CLIENT, always, answer, asking, question, rows, server_of
+from tests.support.serving import (
+    CLIENT,
+    TCP_CLIENT,
+    always,
+    answer,
+    asking,
+    question,
+    rows,
+    server_of,
+)
 
 FILE = b"10.0.0.1 a.test alias.test\n10.0.0.2 a.test\nfd00::1 a.test\n192.0.2.7 only4.test\n"
 
@@ -117,6 +127,15 @@ def test_answers_are_authoritative() -> None:
 
     assert bench.rows("a.test A")[1] == "qr aa rd"
     assert bench.rows("a.test MX")[1] == "qr aa rd"
+
+
+def test_the_names_of_a_block_list_do_not_all_become_records() -> None:
+    bench = Bench()
+    bench.need.changed(b"".join(b"0.0.0.0 ad%d.test\n" % number for number in range(20_000)))
+    message = answer(bench.server, "0.0.0.0.in-addr.arpa PTR", TCP_CLIENT)
+
+    assert message.flags & dns.flags.TC
+    assert 3000 < sum(len(rrset) for rrset in message.answer) < 6000
 
 
 def test_the_zones_of_the_block_are_the_default() -> None:
