@@ -1,4 +1,4 @@
-"""``docs/compatibility.md``: what becomes of each plugin of CoreDNS, written from the code.
+"""``docs/compatibility.md``: what differs from CoreDNS and kube-proxy, written from the code.
 
 A row says what :mod:`svcdns.plugins.registry` will do; what differs comes from the docstring of the
 plugin's module, where whoever changes the plugin sees it.
@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 
+from svcdns.plugins import register
 from svcdns.plugins.order import ENTRIES, Entry, Support
 from svcdns.plugins.registry import support_of
+from svcdns.proxy.register import table as proxy
 
 NONE_KNOWN = "None known."
 """What the section begins with when a plugin does what CoreDNS's does."""
@@ -19,9 +21,13 @@ _SECTION = re.compile(
 )
 
 _HEAD = """\
-# Plugins of CoreDNS in svcdns
+# What differs from CoreDNS and kube-proxy
 
-Written by `tools/compatibility` from the code; change the plugin's docstring, not this page.
+Written by `tools/compatibility` from the code: change the plugin's docstring or the register there,
+not this page.  [The plugins](#the-plugins), [the answers](#the-answers),
+[the service proxy](#the-service-proxy).
+
+## The plugins
 
 One row for every entry of CoreDNS's `plugin.cfg`, in the order in which a query meets them.
 
@@ -37,11 +43,27 @@ Corefile, `svcdns check --migrate FILE` prints it in today's words.
 | --: | --- | --- | --- | --- |
 """
 
+_ANSWERS = """
+## The answers
+
+Peculiarities of CoreDNS that no option turns on or off, and what svcdns does about each.
+
+"""
+
+_PROXY = """
+## The service proxy
+
+What is not listed is done as kube-proxy does it in mode nftables.
+
+"""
+
 
 def render() -> str:
     """Write the page."""
     rows = [_row(number, entry) for number, entry in enumerate(ENTRIES, start=1)]
-    return _HEAD + "".join(rows) + "".join(_details())
+    return (
+        _HEAD + "".join(rows) + "".join(_details()) + _ANSWERS + register.table() + _PROXY + proxy()
+    )
 
 
 def differences(documentation: str) -> str:
@@ -64,7 +86,7 @@ def _row(number: int, entry: Entry) -> str:
 def _details() -> Iterator[str]:
     for entry in ENTRIES:
         if support_of(entry.name) is Support.SUPPORTED and (text := _worth_saying(entry.name)):
-            yield f"\n## {entry.name}\n\n{_markdown(text)}\n"
+            yield f"\n### {entry.name}\n\n{_markdown(text)}\n"
 
 
 def _worth_saying(name: str) -> str:
