@@ -11,7 +11,8 @@ from pathlib import Path
 
 from svcdns.plugins.base import WatchFile
 
-_Mark = tuple[int, int, int, int]
+Mark = tuple[int, int, int, int]
+"""Device, inode, time of modification in nanoseconds, size in octets."""
 
 
 class FileWatcher:
@@ -26,7 +27,7 @@ class FileWatcher:
         """
         self._need = need
         self._failed = failed
-        self._mark: _Mark | None = None
+        self._mark: Mark | None = None
         self._content: bytes | None = None
         self._looked = False
 
@@ -34,7 +35,7 @@ class FileWatcher:
         """Look once; tell whether the content was new."""
         mark, content = self._mark, self._content
         try:
-            mark = _mark(self._need.path)
+            mark = mark_of(self._need.path)
             if self._looked and mark == self._mark:
                 return False
             content = Path(self._need.path).read_bytes()
@@ -58,7 +59,7 @@ class FileWatcher:
             self.look()
 
 
-def _mark(path: str) -> _Mark:
+def mark_of(path: str) -> Mark:
     """Give what changes when a file is written, replaced, or its symlink swapped."""
     status = os.stat(path)
     return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)

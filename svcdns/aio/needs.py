@@ -5,9 +5,10 @@ import logging
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
+from svcdns.aio.directories import DirectoryWatcher
 from svcdns.aio.files import FileWatcher
 from svcdns.aio.upstream import Upstreams
-from svcdns.plugins.base import Need, Periodic, WatchFile
+from svcdns.plugins.base import Need, Periodic, WatchDirectory, WatchFile
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,11 @@ def spawn_all(needs: Iterable[Need], upstreams: Upstreams) -> list[Coroutine[Any
                 watcher.look()
                 if need.interval > 0:
                     work.append(watcher.run())
+            case WatchDirectory():
+                directory = DirectoryWatcher(need, _complain)
+                directory.look()
+                if need.interval > 0:
+                    work.append(directory.run())
             case Periodic():
                 work.append(repeat(need, upstreams))
     return work

@@ -240,6 +240,18 @@ class WatchFile(Struct, frozen=True):
     "``None``: the file is missing or cannot be read."
 
 
+class WatchDirectory(Struct, frozen=True):
+    """Have *changed* called with the files below a directory, at start and whenever they differ."""
+
+    path: str
+    interval: float
+    "Seconds between looks; 0 looks once."
+    wanted: Callable[[str], bool]
+    "Whether a file counts, by its path."
+    changed: Callable[[Mapping[str, bytes]], None]
+    "Contents by path; empty when the directory is missing."
+
+
 class Periodic(Struct, frozen=True):
     """Have *run* called from time to time, and carry out what it returns."""
 
@@ -296,7 +308,14 @@ class ClusterSource(Struct, frozen=True):
 
 
 Need: TypeAlias = (
-    WatchFile | Periodic | ServeHttp | ServeMetrics | LameDuck | Reload | ClusterSource
+    WatchFile
+    | WatchDirectory
+    | Periodic
+    | ServeHttp
+    | ServeMetrics
+    | LameDuck
+    | Reload
+    | ClusterSource
 )
 
 
