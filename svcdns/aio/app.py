@@ -184,6 +184,8 @@ class App:
             hostname=socket.gethostname(),
         )
         logs.set_level(debug=any(block.named("debug") for block in loaded.blocks))
+        for text in loaded.warnings:
+            log.warning("%s", text)
         return build(loaded.blocks, environment)
 
     def _wanted_sites(self, configuration: Configuration) -> dict[str, Site]:

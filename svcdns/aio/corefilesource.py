@@ -1,16 +1,19 @@
 """Which Corefile a server runs on, to be read again for every reload.
 
+What CoreDNS has removed is put into today's words on the way.
+
 Parity: CoreDNS ``coremain/run.go`` (confLoader, defaultLoader).
 """
 
 import os
-from collections.abc import Callable, Container
+from collections.abc import Collection
 from pathlib import Path
 
 from msgspec import Struct
 
 from svcdns.aio.corefiles import STDIN, load_imports, read_text
 from svcdns.corefile.fingerprint import fingerprint
+from svcdns.corefile.migration import REMOVED, migrate
 from svcdns.corefile.parser import parse
 from svcdns.corefile.syntax import ServerBlock
 from svcdns.errors import ConfigError
@@ -33,6 +36,8 @@ class Loaded(Struct, frozen=True):
     blocks: tuple[ServerBlock, ...]
     fingerprint: str
     "Of the words of the Corefile and of everything it imports."
+    warnings: tuple[str, ...] = ()
+    "What is odd or was translated; to be said when it is taken into use, not at every look."
 
 
 class CorefileSource:
@@ -43,8 +48,7 @@ class CorefileSource:
         path: str,
         *,
         port: int = 53,
-        known: Container[str] | None = None,
-        warn: Callable[[str], None],
+        known: Collection[str] | None = None,
     ) -> None:
         """Name the Corefile.
 
@@ -52,8 +56,7 @@ class CorefileSource:
             path: From ``-conf``: a file, or ``stdin``, which is read once; empty: the default
                 file, if there is one.
             port: From ``-dns.port``.
-            known: The directives there are.
-            warn: Told what is odd.
+            known: The directives there are, without those that are translated.
 
         Raises:
             ConfigError: Standard input cannot be read.
@@ -61,7 +64,6 @@ class CorefileSource:
         self._path = path
         self._port = port
         self._known = known
-        self._warn = warn
         self._stdin = _read(STDIN) if path == STDIN else None
 
     def read(self) -> Loaded:
@@ -71,11 +73,14 @@ class CorefileSource:
             ConfigError: It cannot be read, or is no Corefile.
         """
         text, name = self._find()
-        blocks = self._parse(text, name)
+        warnings: list[str] = []
+        blocks = self._parse(text, name, warnings)
         if not blocks:
             # CoreDNS does the same, with an emptied ConfigMap too.
-            blocks = self._parse(BUILT_IN.format(port=self._port), DEFAULT_FILE)
-        return Loaded(blocks, fingerprint(blocks))
+            blocks = self._parse(BUILT_IN.format(port=self._port), DEFAULT_FILE, warnings)
+        migrated = migrate(blocks)
+        warnings += [str(change) for change in migrated.changes]
+        return Loaded(migrated.blocks, fingerprint(blocks), tuple(warnings))
 
     def _find(self) -> tuple[str, str]:
         if self._stdin is not None:
@@ -85,15 +90,15 @@ class CorefileSource:
             return "", name
         return _read(name), name
 
-    def _parse(self, text: str, name: str) -> tuple[ServerBlock, ...]:
+    def _parse(self, text: str, name: str, warnings: list[str]) -> tuple[ServerBlock, ...]:
         return parse(
             text,
             name,
             os.environ,
             load_imports,
-            self._warn,
+            warnings.append,
             default_port=self._port,
-            known=self._known,
+            known=None if self._known is None else frozenset(self._known) | REMOVED,
         )
 
 

@@ -104,7 +104,6 @@ def run(args: argparse.Namespace) -> int:
         args.conf,
         port=args.port,
         known=NAMES,
-        warn=lambda text: writer.write(f"[WARNING] {text}"),
     )
 
     settings = Settings(corefile, _feed, quiet=args.quiet, pidfile=args.pidfile)

@@ -19,6 +19,9 @@ REMOVED = frozenset({"proxy", "federation", "startup", "shutdown"})
 """Directives that plugin.cfg no longer has and that are translated."""
 
 
+_HOSTS_OPTIONS = frozenset({"fallthrough", "no_reverse", "reload", "ttl"})
+
+
 class Change(Struct, frozen=True):
     """One thing that was changed."""
 
@@ -127,6 +130,11 @@ def _with_port(default: int) -> _Rule:
     return rule
 
 
+def _is_hosts_option(line: Directive) -> bool:
+    """Whether a line of ``hosts`` is no entry."""
+    return line.name in _HOSTS_OPTIONS
+
+
 def _merge_hosts(directives: list[Directive], changes: _Changes) -> list[Directive]:
     """Make one ``hosts`` of several, unless they name different files or zones."""
     several = [directive for directive in directives if directive.name == "hosts"]
@@ -142,7 +150,10 @@ def _merge_hosts(directives: list[Directive], changes: _Changes) -> list[Directi
     merged = replace(
         several[0],
         args=next(iter(named), ()),
-        block=tuple(places[line] for line in lines) if lines else several[0].block,
+        # Options last: CoreDNS takes no entry behind `fallthrough`.
+        block=tuple(sorted((places[line] for line in lines), key=_is_hosts_option))
+        if lines
+        else several[0].block,
     )
     for directive in several[1:]:
         reason = f"a server block has one hosts; its lines join those of line {merged.line}"

@@ -326,7 +326,7 @@ class InProcess:
         path.write_text(KUBERNETES.format(port=self.port, ready=self.ready, **settings))
         self.stream = io.StringIO()
         self.writer = LineWriter(self.stream)
-        source = CorefileSource(str(path), warn=self.writer.write)
+        source = CorefileSource(str(path))
         self.app = App(Settings(source, feed), self.writer)
 
     @contextlib.asynccontextmanager

@@ -7,11 +7,9 @@ import pytest
 from svcdns.aio.corefilesource import CorefileSource
 from svcdns.errors import ConfigError
 
-WARNINGS: list[str] = []
-
 
 def source(path: str | Path, **more: object) -> CorefileSource:
-    return CorefileSource(str(path), warn=WARNINGS.append, **more)  # type: ignore[arg-type]
+    return CorefileSource(str(path), **more)  # type: ignore[arg-type]
 
 
 def names(made: CorefileSource) -> list[str]:
@@ -103,3 +101,17 @@ def test_an_unknown_directive_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"Corefile:2 - .*Unknown directive 'nonsense'"):
         source(tmp_path / "Corefile", known=("errors",)).read()
+
+
+def test_an_old_corefile_is_put_into_todays_words(tmp_path: Path) -> None:
+    """Issue 4, item 4: what CoreDNS has removed runs, and the modern line is shown."""
+    path = tmp_path / "Corefile"
+    path.write_text(". {\n    proxy . 192.0.2.1\n    import *.override\n}\n")
+    loaded = source(path, known=("forward", "import")).read()
+
+    assert [one.tokens for one in loaded.blocks[0].directives] == [("forward", ".", "192.0.2.1")]
+    odd, translated = loaded.warnings
+    assert "*.override" in odd
+    assert translated == (f"{path}:2 - CoreDNS 1.5.0 removed proxy: write `forward . 192.0.2.1`")
+    path.write_text(". {\n    forward . 192.0.2.1\n}\n")
+    assert loaded.fingerprint != source(path).read().fingerprint

@@ -82,7 +82,7 @@ ROWS = [
       "Corefile:4 - `0.0.0.0` is no address with a port: write `prometheus 0.0.0.0:9153`"]),
     ("health with a port stays", "health :8080 {\nlameduck 5s\n}\nprometheus :9153", ["health :8080 {", "lameduck 5s", "}", "prometheus :9153"], []),
     ("hosts twice", "hosts {\n10.0.0.1 a\nfallthrough\n}\nlog\nhosts /etc/hosts {\n10.0.0.2 b\nfallthrough\n}",
-     ["hosts /etc/hosts {", "10.0.0.1 a", "fallthrough", "10.0.0.2 b", "}", "log"],
+     ["hosts /etc/hosts {", "10.0.0.1 a", "10.0.0.2 b", "fallthrough", "}", "log"],
      ["Corefile:7 - a server block has one hosts; its lines join those of line 2: write `hosts /etc/hosts`"]),
     ("hosts of two files cannot be one", "hosts a\nhosts b", ["hosts a", "hosts b"], []),
     ("hosts of nothing", "hosts\nhosts", ["hosts"],
