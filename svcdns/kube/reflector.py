@@ -38,8 +38,9 @@ INITIAL_EVENTS_IDLE_SECONDS = 10.0
 INITIAL_EVENTS_SECONDS = 120.0
 """Longest time for all initial events, however busy the stream is."""
 
-HEALTHY_SECONDS = 10.0
-"""A stream that lived this long ends the backoff; shorter ones must not make a hot loop."""
+HEALTHY_SECONDS = 2.0
+"""A stream that lived this long ends the backoff; shorter ones must not make a hot loop (client-go
+calls a watch of less than a second very short)."""
 
 SILENT_STREAMS = 2
 """Streams in a row without one octet before the version itself is doubted: a version from before
@@ -270,7 +271,9 @@ class Reflector:
                 if self._answered and error.status not in (0, 429):
                     # An ERROR event that we know nothing about; client-go lists again, too.
                     self._relist()
-                self._fail(now, retry_after=_bounded(error), streaming=streaming)
+                # A cut stream is resumed at once; who cannot be reached is given time.
+                cut = streaming and error.status == 0
+                self._fail(now, free=cut, retry_after=_bounded(error), streaming=streaming)
 
     def stalled(self, now: float) -> None:
         """Report that the deadline passed without an octet."""

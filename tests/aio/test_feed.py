@@ -140,7 +140,8 @@ async def test_a_cut_connection_resumes_without_a_list() -> None:
         await feed.until(lambda: feed.names() == {"a", "b"})
         assert "resourceVersion" in server.asked("watch")[-1].query
         assert feed.value("svcdns_kubernetes_lists_total", "Service") == 1
-        assert feed.log.having("WARNING going on with the last known state")
+        assert feed.log.having("DEBUG services: the server cut the connection")
+        assert feed.log.having("WARNING") == []
 
 
 async def test_a_half_open_stream_is_given_up_and_resumed(monkeypatch: pytest.MonkeyPatch) -> None:

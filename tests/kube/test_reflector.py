@@ -317,7 +317,7 @@ def test_a_list_ends_the_count_of_an_outage() -> None:
     while isinstance(wait := script.command(), Wait):
         script.now = wait.until
     script.page("a")
-    script.start()
+    script.command()
     script.fail(REFUSED)
 
     assert script.command() == Wait(script.now + 1)
@@ -354,17 +354,32 @@ def test_a_server_that_closes_at_once_is_not_asked_in_a_loop() -> None:
     assert script.now - began == 1 + 2 + 3 + 4 + 5
 
 
-def test_failure_backs_off_from_the_time_it_happened_and_a_healthy_stream_forgets_it() -> None:
+def test_a_cut_stream_is_resumed_at_once_but_not_again_and_again() -> None:
     script = Script().listed("a")
     script.fail(REFUSED)
-    assert script.command() == Wait(script.now + 1)
-    script.now += 1
-    assert script.command() == Watch("10")
+    assert script.start() == Watch("10")
     script.fail(REFUSED)
     assert script.command() == Wait(script.now + 2)
     script.now += 2
     script.start()
     script.now += HEALTHY_SECONDS
+    script.fail(REFUSED)
+    assert script.command() == Watch("10")
+
+
+def test_failure_backs_off_from_the_time_it_happened_and_a_healthy_stream_forgets_it() -> None:
+    script = Script().listed("a")
+    script.reflector.closed(script.now)
+    script.command()
+    for failures in (1, 2, 3):
+        script.fail(REFUSED)
+        assert script.command() == Wait(script.now + failures)
+        script.now += failures
+        script.command()
+    script.reflector.started(script.now)
+    script.now += HEALTHY_SECONDS
+    script.reflector.closed(script.now)
+    script.command()
     script.fail(REFUSED)
 
     assert script.command() == Wait(script.now + 1)
