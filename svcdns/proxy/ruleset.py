@@ -185,7 +185,8 @@ class Ruleset:
     def adopt(self, found: Listing) -> Transaction:
         """Turn a table as it was found into the right one, changing only what is wrong.
 
-        Backends keep the slots that they have there, and pins of session affinity stay.
+        Backends keep the slots that they have there, and pins of session affinity stay.  The
+        listing is used up.
         """
         sets = self.schema.sets()
         if found.sets != {one.name: one.word for one in sets}:
@@ -194,16 +195,12 @@ class Ruleset:
             self._placed[key] = place(
                 placed.plan, placed.session, seated(self.schema, found.elements, placed)
             )
-        wanted: dict[str, dict[str, str]] = {
-            one.name: {} for one in sets if one.name != schema.AFFINITY
-        }
-        for element in self._elements():
-            wanted[element.of][element.key] = element.value
         tx = Transaction(self.schema.table)
-        stale, missing = found.difference(wanted)
+        found.elements.pop(schema.AFFINITY, None)
+        stale, missing = found.settle(self._elements())
         tx.delete(*stale)
         self._adopt_chains(found, tx)
-        tx.add(*missing)
+        tx.add(*_by_set(missing))
         return tx
 
     def _adopt_chains(self, found: Listing, tx: Transaction) -> None:

@@ -67,8 +67,9 @@ def test_what_nft_does_not_print_is_refused(text: bytes) -> None:
         parse(text)
 
 
-def test_the_difference_of_a_listing_is_what_to_delete_and_what_to_add() -> None:
-    found = Listing({}, {}, {"m": {"a": "1", "b": "2"}, "untold": {"x": ""}})
-    stale, missing = found.difference({"m": {"a": "1", "b": "3"}, "s": {"k": ""}})
-    assert stale == [Element("m", "b", "2")]
-    assert missing == [Element("m", "b", "3"), Element("s", "k")]
+def test_a_listing_is_settled_by_what_to_delete_and_what_to_add() -> None:
+    found = Listing({}, {}, {"m": {"a": "1", "b": "2"}, "s": {"x": ""}})
+    wanted = [Element("m", "a", "1"), Element("m", "b", "3"), Element("t", "k")]
+    stale, missing = found.settle(wanted)
+    assert stale == [Element("m", "b", "2"), Element("s", "x")]
+    assert missing == [Element("m", "b", "3"), Element("t", "k")]
