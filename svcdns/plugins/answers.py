@@ -13,6 +13,7 @@ Design: answers are stored until their owner changes, never for a guess of time.
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import cycle
+from typing import TypeAlias
 
 from svcdns.dns.render import Body
 from svcdns.metrics import Cell
@@ -86,6 +87,8 @@ class Prepared:
         "Whether it is for lower-case questions only, because names in it repeat their case."
 
 
+_Key: TypeAlias = "bytes | QuestionKey"
+
 QuestionKey = tuple[bytes, int, int, int, bool]
 """Lower-case name, type, class, the flags that matter, DO."""
 
@@ -103,7 +106,8 @@ class AnswerTable:
         self.prepared: OrderedDict[QuestionKey, Prepared] = OrderedDict()
         self.limit = limit
         "Entries of each sort."
-        self._keys: dict[Owner, set[bytes | QuestionKey]] = {}
+        self._keys: dict[Owner, _Key | set[_Key]] = {}
+        "A single key, the usual case of a Service, is held without a container of its own."
 
     def put(self, key: bytes, entry: Entry) -> None:
         """Store an entry, pushing out the oldest when there are too many."""
@@ -123,11 +127,11 @@ class AnswerTable:
 
     def _own(self, key: bytes | QuestionKey, owners: tuple[Owner, ...]) -> None:
         for owner in owners:
-            keys = self._keys.get(owner)
-            if keys is None:
-                self._keys[owner] = {key}
-            else:
-                keys.add(key)
+            held = self._keys.setdefault(owner, key)
+            if isinstance(held, set):
+                held.add(key)
+            elif held is not key:
+                self._keys[owner] = {held, key}
 
     def discard(self, key: bytes | QuestionKey) -> None:
         """Remove what is stored under a key, if anything is."""
@@ -139,17 +143,20 @@ class AnswerTable:
         if stored is None:
             return
         for owner in stored.owners:
-            keys = self._keys[owner]
-            keys.discard(key)
-            if not keys:
+            held = self._keys.get(owner)
+            if isinstance(held, set):
+                held.discard(key)
+                if not held:
+                    del self._keys[owner]
+            elif held == key:
                 del self._keys[owner]
 
     def drop(self, owners: Iterable[Owner]) -> None:
         """Remove everything that depends on one of *owners*."""
         for owner in owners:
-            keys = self._keys.get(owner)
-            if keys:
-                for key in tuple(keys):
+            held = self._keys.get(owner)
+            if held is not None:
+                for key in tuple(held) if isinstance(held, set) else (held,):
                     self.discard(key)
 
     def clear(self) -> None:

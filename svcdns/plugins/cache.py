@@ -55,7 +55,7 @@ from msgspec.structs import replace
 from svcdns.corefile.options import once
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import AD, CD
-from svcdns.dns.name import is_subdomain, to_text
+from svcdns.dns.name import ROOT, is_subdomain, to_text
 from svcdns.dns.query import Query
 from svcdns.dns.response import Response
 from svcdns.metrics import Cell, Family
@@ -131,6 +131,7 @@ class Cache:
     def __init__(self, settings: Settings, counters: _Counters) -> None:
         self._settings = settings
         self._counters = counters
+        self._everything = ROOT in settings.zones
         self._shelves = {
             True: _Shelf(settings.denial.capacity, counters.evictions[True]),
             False: _Shelf(settings.success.capacity, counters.evictions[False]),
@@ -149,7 +150,7 @@ class Cache:
     def serve(self, request: Request, proceed: Handler) -> Outcome:
         """Answer from the cache, or keep what the next plugin answers."""
         query = request.query
-        if not any(is_subdomain(query.name, zone) for zone in self._settings.zones):
+        if not self._everything and not _within(query.name, self._settings.zones):
             return proceed(request)
         self._counters.requests.value += 1
         key = _key(query)
@@ -257,7 +258,7 @@ class Cache:
         capped = with_ttl(response, ttl, query)
         if response.ad and not _wants_ad(query):
             capped = replace(capped, ad=False)
-        return replace(outcome, response=capped)
+        return outcome if capped is response else replace(outcome, response=capped)
 
     def _put(self, key: _Key, item: Item) -> None:
         shelf = self._shelves[item.sort.denial]
@@ -267,6 +268,10 @@ class Cache:
         # A name is either there or denied: the older verdict would win later otherwise.
         other.pop(key, None)
         shelf[key] = item
+
+
+def _within(name: bytes, zones: tuple[bytes, ...]) -> bool:
+    return any(is_subdomain(name, zone) for zone in zones)
 
 
 def _key(query: Query) -> _Key:
@@ -282,6 +287,8 @@ def _wants_ad(query: Query) -> bool:
 def _downstream(request: Request) -> Request:
     """Ask on with AD set, to learn whether the answer is authenticated (rule J16)."""
     query = request.query
+    if query.flags & AD:
+        return request
     return replace(request, query=replace(query, flags=query.flags | AD))
 
 

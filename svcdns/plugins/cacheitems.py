@@ -26,6 +26,10 @@ _DNSSEC = frozenset(
 _META = frozenset({RRType.AXFR, RRType.IXFR, RRType.TSIG, 249})
 """Types whose answers are no data; 249 is TKEY."""
 
+# An enum's attribute costs more than what is done with it here.
+_SOA = RRType.SOA.value
+_NS = RRType.NS.value
+
 
 class Sort(Enum):
     """What an answer amounts to."""
@@ -52,29 +56,30 @@ def sort_of(query: Query, response: Response) -> Sort:
     if response.answer and rcode == Rcode.NOERROR:
         return Sort.POSITIVE
     types = {record.rrtype for record in response.authority}
-    if RRType.SOA in types and rcode == Rcode.NOERROR:
+    if _SOA in types and rcode == Rcode.NOERROR:
         return Sort.NO_DATA
-    if RRType.SOA in types and rcode == Rcode.NXDOMAIN:
+    if _SOA in types and rcode == Rcode.NXDOMAIN:
         return Sort.NAME_ERROR
     if rcode in (Rcode.SERVFAIL, Rcode.NOTIMP):
         return Sort.SERVER_ERROR
     if rcode != Rcode.NOERROR:
         return Sort.OTHER
-    return Sort.DELEGATION if RRType.NS in types else Sort.POSITIVE
+    return Sort.DELEGATION if _NS in types else Sort.POSITIVE
 
 
 def lifetime(response: Response, sort: Sort) -> int:
     """Give the least TTL of an answer in seconds, that of a denial's SOA minimum included."""
     if sort not in (Sort.POSITIVE, Sort.NAME_ERROR, Sort.NO_DATA):
         return DEFAULT_TTL
-    least = LONGEST_TTL
-    found = False
-    for record in (*response.answer, *response.authority, *response.additional):
-        found = True
-        least = min(least, record.ttl)
-        if record.rrtype == RRType.SOA and sort is not Sort.POSITIVE:
-            least = min(least, int.from_bytes(record.rdata[-4:], "big"))
-    return least if found else DEFAULT_TTL
+    records = (*response.answer, *response.authority, *response.additional)
+    if not records:
+        return DEFAULT_TTL
+    least = min(LONGEST_TTL, *[record.ttl for record in records])
+    if sort is not Sort.POSITIVE:
+        for record in records:
+            if record.rrtype == _SOA:
+                least = min(least, int.from_bytes(record.rdata[-4:], "big"))
+    return least
 
 
 def keepable(query: Query, response: Response, sort: Sort) -> bool:
@@ -92,12 +97,23 @@ def keepable(query: Query, response: Response, sort: Sort) -> bool:
 def with_ttl(response: Response, ttl: int, query: Query) -> Response:
     """Give every record the same TTL, and leave DNSSEC out for clients that did not ask for it."""
     do = query.edns is not None and query.edns.do
+    if _uniform(response, ttl):
+        return response
     return replace(
         response,
         answer=_records(response.answer, ttl, query.qtype, do=do),
         authority=_records(response.authority, ttl, query.qtype, do=do),
         additional=_records(response.additional, ttl, query.qtype, do=do),
     )
+
+
+def _uniform(response: Response, ttl: int) -> bool:
+    """Whether there is nothing to change: every TTL is right, and there is no DNSSEC."""
+    for section in (response.answer, response.authority, response.additional):
+        for record in section:
+            if record.ttl != ttl or record.rrtype in _DNSSEC:
+                return False
+    return True
 
 
 def _records(records: Iterable[Record], ttl: int, qtype: int, *, do: bool) -> tuple[Record, ...]:

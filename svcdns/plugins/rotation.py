@@ -19,6 +19,8 @@ _ADDRESS = frozenset({RRType.A, RRType.AAAA})
 
 def shuffle(response: Response, random: Callable[[], float]) -> Response:
     """Put address and MX records of ANSWER and ADDITIONAL in a random order."""
+    if len(response.answer) < 2 and len(response.additional) < 2:
+        return response
     return replace(
         response,
         answer=_section(response.answer, random),

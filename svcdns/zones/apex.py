@@ -11,6 +11,9 @@ from svcdns.zones.options import ZoneOptions
 DEFAULT_NS = ("ns", "dns")
 """Labels of the name server when no Service is found for it (rule F14)."""
 
+NS_LABELS = (b"ns", b"dns")
+"""The same on the wire."""
+
 SCHEMA_VERSION = b"1.1.0"
 """Value of ``dns-version`` (DNS-SD spec §2.1; rule C12)."""
 

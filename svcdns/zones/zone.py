@@ -76,6 +76,8 @@ class ClusterZones:
         self.index = index
         self._by_length = sorted(options.zones, key=lambda zone: -len(labels(zone)))
         self._soa: dict[bytes, Record] = {}
+        self.name_servers = {zone: join(apex.NS_LABELS, zone) for zone in options.zones}
+        "The name of ``ns.dns`` in each zone."
         self._soa_changes = -1
 
     def match(self, name: bytes) -> bytes | None:
@@ -197,7 +199,7 @@ class _Lookup:
     @property
     def _is_name_server(self) -> bool:
         """Whether this is ``ns.dns.<zone>``; in any case, unlike CoreDNS (register K13)."""
-        return self.name == join((b"ns", b"dns"), self.zone)
+        return self.name == self.zones.name_servers[self.zone]
 
     # Types
 
