@@ -24,6 +24,16 @@ def test_an_owner_that_changes_takes_its_answers_along() -> None:
     assert set(table.entries) == {b"c"}
 
 
+def test_an_owner_named_twice_is_one_owner() -> None:
+    table = AnswerTable()
+    table.put(b"a", entry("prod", "web", "prod"))
+
+    table.drop(["prod"])
+
+    assert not table.entries
+    table.drop(["prod", "web"])
+
+
 def test_the_oldest_answer_makes_room() -> None:
     table = AnswerTable(limit=2)
     for key in (b"a", b"b", b"a", b"c"):
