@@ -9,6 +9,7 @@ other than the RFC 1035 types are never compressed).  Parity: miekg/dns ``msg_tr
 
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -38,6 +39,9 @@ _fixed_behind_qname = struct.Struct("!HHHIH").pack
 _pointer = struct.Struct("!H").pack
 
 _QNAME_POINTER = 0xC000 | HEADER_OCTETS
+_POINTER_BITS = 0xC0
+_RDLENGTH_AT = 8
+"""Octets between a record's name and the length of its data."""
 _POINTABLE = 0x4000
 """Offsets from here on do not fit a pointer (RFC 1035 §4.1.4)."""
 
@@ -135,25 +139,55 @@ def body(query: Query, response: Response) -> Body | None:
     return Body(flags, answers, authorities, additionals, wire[start:])
 
 
-def assemble(query: Query, found: Body, *, limit: int) -> bytes | None:
-    """Put the client's question and OPT around records; ``None`` when that is over *limit*.
+def assemble(query: Query, found: Body, *, limit: int) -> bytes:
+    """Put the client's question and OPT around records, as :func:`render` would within *limit*.
 
     Args:
         query: For the same name (in any case), type, class and flags as the body was made for.
         found: From :func:`body`.
         limit: Octets that the message may have.
     """
-    flags, answers, authorities, additionals, records = found
     qname = query.qname
+    room = limit - HEADER_OCTETS - len(qname) - 4
     opt = b""
     if query.edns is not None:
-        room = limit - HEADER_OCTETS - len(qname) - 4
-        opt = answer_opt(query.edns, flags & 0xF, nsid=None, options=(), room=room)
+        opt = answer_opt(query.edns, found.flags & 0xF, nsid=None, options=(), room=room)
+        room -= len(opt)
+    if len(found.records) > room:
+        found = _cut(found, room)
+    flags, answers, authorities, additionals, records = found
+    if opt:
         additionals += 1
-    if HEADER_OCTETS + len(qname) + 4 + len(records) + len(opt) > limit:
-        return None
     header = _header.pack(query.id, flags, 1, answers, authorities, additionals)
     return b"".join((header, qname, _question(query.qtype, query.qclass), records, opt))
+
+
+@lru_cache(maxsize=256)
+def _cut(found: Body, room: int) -> Body:
+    """Leave out the first record that does not fit and all behind it (rule J10)."""
+    records = found.records
+    kept = [0, 0, 0]
+    at = 0
+    for section, count in enumerate((found.answers, found.authorities, found.additionals)):
+        for _ in range(count):
+            end = _end(records, at)
+            if end > room:
+                answers, authorities, additionals = kept
+                return Body(found.flags | TC, answers, authorities, additionals, records[:at])
+            at = end
+            kept[section] += 1
+    return found
+
+
+def _end(records: bytes, at: int) -> int:
+    """Give where the record that starts at *at* ends."""
+    while size := records[at]:
+        if size >= _POINTER_BITS:
+            at += 1
+            break
+        at += 1 + size
+    at += 1 + _RDLENGTH_AT
+    return at + 2 + (records[at] << 8 | records[at + 1])
 
 
 def _flags(query: Query) -> int:

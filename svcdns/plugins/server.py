@@ -152,11 +152,10 @@ class Server:
         rotation = found.rotation
         records = found.answer if rotation is None else next(rotation)
         answer = assemble(query, records, limit=query.limit(udp=client.udp))
-        if answer is not None:
-            zone, view, plugin, cells = found.labels
-            self.accounts.tally(
-                client, query, zone, view, plugin, records.flags & 0xF, len(answer), cells
-            ).hits += 1
+        zone, view, plugin, cells = found.labels
+        self.accounts.tally(
+            client, query, zone, view, plugin, records.flags & 0xF, len(answer), cells
+        ).hits += 1
         return answer
 
     def _serve(self, query: Query, client: Client, now: float, wire: bytes) -> Rendered | Ask:

@@ -317,3 +317,17 @@ def test_where_views_choose_the_block_nothing_is_stored() -> None:
     found = [rows(answer(server, "a.test A", client))[2] for client in (other, CLIENT, other)]
     assert [text[0].split()[-1] for text in found] == ["10.0.0.2", "10.0.0.1", "10.0.0.2"]
     assert not server.table(Transport.UDP, "1").entries
+
+
+def test_a_prepared_answer_that_is_too_large_for_one_client_does_not_go_to_the_chain_again() -> (
+    None
+):
+    many = tuple(Record(wire_name("a.test"), 1, 5, bytes((10, 0, 0, n))) for n in range(60))
+    plugin = always(Reply(Response(answer=many, aa=True), "x", Storable(("web",))))
+    server = server_of([plugin])
+    whole = answer(server, "A.Test A", use_edns=0, payload=4096)
+    assert sum(len(rrset) for rrset in whole.answer) == 60
+    cut = answer(server, "a.TEST A")
+    assert "TC" in dns.flags.to_text(cut.flags)
+    assert sum(len(rrset) for rrset in cut.answer) == (512 - 12 - 12) // 16
+    assert len(plugin.asked) == 1
