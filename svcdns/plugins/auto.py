@@ -14,7 +14,7 @@ Syntax
     }
 
 DIR is below ``root`` unless absolute, and is searched with all below it.  A file whose name
-matches REGEXP (``db\\.(.*)`` by default) holds the zone that ORIGIN_TEMPLATE (``{1}``) makes of it.
+matches REGEXP (``db\.(.*)`` by default) holds the zone that ORIGIN_TEMPLATE (``{1}``) makes of it.
 Every DURATION (1 minute by default, 0: never) it is looked at again; a zone with a new SOA serial
 is put in force.  Only names of ZONES are answered.
 
