@@ -42,6 +42,7 @@ def feeding(folder: Path) -> Callable[[ApiSource, Store, Registry], Coroutine[An
                 if number % BATCH == 0:
                     await asyncio.sleep(0)
             store.replace(kind, keys)
+            del page, raw  # a list is not kept, as it is not by who reads it from the API
         await asyncio.Event().wait()
 
     return feed

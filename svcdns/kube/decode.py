@@ -15,6 +15,7 @@ from msgspec.json import Decoder
 
 from svcdns.errors import ApiError, ApiUnavailable, ResourceExpired
 from svcdns.kube.objects import RESOURCES, Kind, KubeObject, ObjectKey
+from svcdns.kube.sharing import share
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 """Annotation of the bookmark that ends the initial events of a WatchList (KEP-3157)."""
@@ -150,6 +151,7 @@ def read_object(kind: Kind, raw: bytes | Raw) -> KubeObject | Malformed:
         return _malformed(kind, raw, error)
     if not found.metadata.name:
         return Malformed(kind, "it has an empty name")
+    share(found)
     return found
 
 

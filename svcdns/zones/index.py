@@ -156,15 +156,17 @@ def _move(
 def _service_addresses(service: object) -> set[tuple[str, ObjectKey]]:
     if not isinstance(service, Service):
         return set()
-    return {(address, service.key) for address in service.addresses}
+    key = service.key
+    return {(address, key) for address in service.addresses}
 
 
 def _slice_addresses(piece: object) -> set[tuple[str, ObjectKey]]:
     # A slice without the label belongs to no service and has no names to point back to.
     if not isinstance(piece, EndpointSlice) or piece.service is None:
         return set()
+    key = piece.key
     return {
-        (address, piece.key)
+        (address, key)
         for endpoint in piece.endpoints or ()
         if endpoint.ready
         for address in endpoint.addresses or ()
