@@ -16,40 +16,29 @@ Spec: https://pkg.go.dev/regexp/syntax
 """
 
 import re
-from collections.abc import Iterator
 
 from msgspec import Struct
 
-Ranges = tuple[tuple[int, int], ...]
-"""Code points from, to; ascending and apart."""
+from svcdns.plugins.codepoints import (
+    LAST,
+    PERL,
+    POSIX,
+    Ranges,
+    folded,
+    merged,
+    negated,
+    overlap,
+    perl,
+    union,
+    written,
+)
 
-_LAST = 0x10FFFF
 _MAX_REPEAT = 1000
 """Go's limit of a counted repetition."""
 
 _FEW = 10
 """Rounds up to which a repetition inside a repetition is harmless."""
 
-_DIGIT: Ranges = ((48, 57),)
-_WORD: Ranges = ((48, 57), (65, 90), (95, 95), (97, 122))
-_SPACE: Ranges = ((9, 10), (12, 13), (32, 32))
-_PERL = {"d": _DIGIT, "w": _WORD, "s": _SPACE}
-_POSIX: dict[str, Ranges] = {
-    "alnum": ((48, 57), (65, 90), (97, 122)),
-    "alpha": ((65, 90), (97, 122)),
-    "ascii": ((0, 127),),
-    "blank": ((9, 9), (32, 32)),
-    "cntrl": ((0, 31), (127, 127)),
-    "digit": _DIGIT,
-    "graph": ((33, 126),),
-    "lower": ((97, 122),),
-    "print": ((32, 126),),
-    "punct": ((33, 47), (58, 64), (91, 96), (123, 126)),
-    "space": ((9, 13), (32, 32)),
-    "upper": ((65, 90),),
-    "word": _WORD,
-    "xdigit": ((48, 57), (65, 70), (97, 102)),
-}
 _CONTROL = {"a": 7, "f": 12, "t": 9, "n": 10, "r": 13, "v": 11}
 _WORD_BEHIND, _WORD_AHEAD = "(?<=[0-9A-Za-z_])", "(?=[0-9A-Za-z_])"
 _BOUNDARY = (
@@ -197,7 +186,7 @@ class _Reader:
             text,
             atom.first,
             atom.chars,
-            _union(atom.loop, atom.chars) if low != high else atom.loop,
+            union(atom.loop, atom.chars) if low != high else atom.loop,
             atom.fences if (low, high) == (1, 1) else (),
             atom.empty or low == 0,
         )
@@ -224,7 +213,7 @@ class _Reader:
             case "[":
                 return self._class()
             case ".":
-                return _chars(((0, _LAST),) if self._dotall else _negated(((10, 10),)))
+                return _chars(((0, LAST),) if self._dotall else negated(((10, 10),)))
             case "^":
                 return _Node(r"(?m:^)" if self._multi else r"\A")
             case "$":
@@ -290,8 +279,8 @@ class _Reader:
                 return _Node(r"\Z")
             case "b" | "B":
                 return _Node(_BOUNDARY[char == "B"])
-            case _ if char.lower() in _PERL:
-                return _chars(_perl(char))
+            case _ if char.lower() in PERL:
+                return _chars(perl(char))
             case _:
                 return self._char(self._escaped(char))
 
@@ -301,7 +290,7 @@ class _Reader:
             return _CONTROL[char]
         if char == "x":
             digits = self._until("}") if self._skip("{") else self._take() + self._take()
-            if not re.fullmatch(r"[0-9A-Fa-f]{1,6}", digits) or int(digits, 16) > _LAST:
+            if not re.fullmatch(r"[0-9A-Fa-f]{1,6}", digits) or int(digits, 16) > LAST:
                 raise self._error(f"invalid escape sequence \\x{digits}")
             return int(digits, 16)
         if char in "01234567" and (
@@ -317,30 +306,30 @@ class _Reader:
 
     def _char(self, code: int) -> _Node:
         ranges: Ranges = ((code, code),)
-        return _chars(_folded(ranges) if self._fold else ranges)
+        return _chars(folded(ranges) if self._fold else ranges)
 
     def _class(self) -> _Node:
-        negated = self._skip("^")
+        inverted = self._skip("^")
         found: list[tuple[int, int]] = []
         first = True
         while first or not self._skip("]"):
             first = False
             found += self._class_item()
-        ranges = _merged(found)
+        ranges = merged(found)
         if self._fold:
-            ranges = _folded(ranges)
-        return _chars(_negated(ranges) if negated else ranges)
+            ranges = folded(ranges)
+        return _chars(negated(ranges) if inverted else ranges)
 
     def _class_item(self) -> Ranges:
         if self._skip("[:"):
             name = self._until(":]")
-            if name.removeprefix("^") not in _POSIX:
+            if name.removeprefix("^") not in POSIX:
                 raise self._error(f"invalid character class range [:{name}:]")
-            ranges = _POSIX[name.removeprefix("^")]
-            return _negated(ranges) if name.startswith("^") else ranges
+            ranges = POSIX[name.removeprefix("^")]
+            return negated(ranges) if name.startswith("^") else ranges
         char = self._take()
-        if char == "\\" and self._pattern[self._at : self._at + 1].lower() in set(_PERL):
-            return _perl(self._take())
+        if char == "\\" and self._pattern[self._at : self._at + 1].lower() in set(PERL):
+            return perl(self._take())
         low = self._escaped(self._take()) if char == "\\" else ord(char)
         if not self._ahead("-") or self._ahead("-]"):
             return ((low, low),)
@@ -362,30 +351,30 @@ def _rest(node: _Node) -> tuple[Ranges, Ranges, Ranges, tuple[Ranges, ...], bool
 def _sequence(parts: list[_Node]) -> _Node:
     first: Ranges = ()
     for part in parts:
-        first = _union(first, part.first)
+        first = union(first, part.first)
         if not part.empty:
             break
     return _Node(
         "".join([part.text for part in parts]),
         first,
-        _union(*[part.chars for part in parts]),
-        _union(*[part.loop for part in parts]),
+        union(*[part.chars for part in parts]),
+        union(*[part.loop for part in parts]),
         tuple(fence for part in parts for fence in part.fences),
         all(part.empty for part in parts),
     )
 
 
 def _either(branches: list[_Node]) -> _Node:
-    loop = _union(*[branch.loop for branch in branches])
-    chars = _union(*[branch.chars for branch in branches])
+    loop = union(*[branch.loop for branch in branches])
+    chars = union(*[branch.chars for branch in branches])
     # Two branches that can begin alike are two ways through the same text.
     for number, branch in enumerate(branches):
         for other in branches[:number]:
-            if branch.empty or other.empty or _overlap(branch.first, other.first):
-                loop = _union(loop, branch.chars, other.chars)
+            if branch.empty or other.empty or overlap(branch.first, other.first):
+                loop = union(loop, branch.chars, other.chars)
     return _Node(
         "(?:" + "|".join([branch.text for branch in branches]) + ")",
-        _union(*[branch.first for branch in branches]),
+        union(*[branch.first for branch in branches]),
         chars,
         loop,
         (),
@@ -397,7 +386,7 @@ def _fenced(node: _Node) -> bool:
     """Whether repeating *node* leaves one way through a text: its rounds have a mark between."""
     for number, fence in enumerate(node.fences):
         others = node.fences[:number] + node.fences[number + 1 :]
-        if not _overlap(fence, node.loop) and not any(_overlap(fence, other) for other in others):
+        if not overlap(fence, node.loop) and not any(overlap(fence, other) for other in others):
             return True
     return False
 
@@ -406,57 +395,6 @@ def _chars(ranges: Ranges) -> _Node:
     if not ranges:
         return _Node("(?!)", empty=False)
     inside = "".join(
-        [_code(low) + ("" if low == high else "-" + _code(high)) for low, high in ranges]
+        [written(low) + ("" if low == high else "-" + written(high)) for low, high in ranges]
     )
     return _Node(f"[{inside}]", ranges, ranges, (), (ranges,), False)
-
-
-def _code(code: int) -> str:
-    char = chr(code)
-    return char if char.isascii() and char.isalnum() else f"\\U{code:08x}"
-
-
-def _perl(char: str) -> Ranges:
-    return _negated(_PERL[char.lower()]) if char.isupper() else _PERL[char]
-
-
-def _merged(ranges: list[tuple[int, int]]) -> Ranges:
-    found: list[tuple[int, int]] = []
-    for low, high in sorted(ranges):
-        if found and low <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(high, found[-1][1]))
-        else:
-            found.append((low, high))
-    return tuple(found)
-
-
-def _union(*ranges: Ranges) -> Ranges:
-    return _merged([pair for each in ranges for pair in each])
-
-
-def _negated(ranges: Ranges) -> Ranges:
-    def gaps() -> Iterator[tuple[int, int]]:
-        start = 0
-        for low, high in ranges:
-            if start < low:
-                yield start, low - 1
-            start = high + 1
-        if start <= _LAST:
-            yield start, _LAST
-
-    return tuple(gaps())
-
-
-def _folded(ranges: Ranges) -> Ranges:
-    """Add the other case of ASCII letters."""
-    found = list(ranges)
-    for start, other in ((65, 97), (97, 65)):
-        for low, high in ranges:
-            low, high = max(low, start), min(high, start + 25)
-            if low <= high:
-                found.append((low - start + other, high - start + other))
-    return _merged(found)
-
-
-def _overlap(one: Ranges, two: Ranges) -> bool:
-    return any(low <= top and bottom <= high for low, high in one for bottom, top in two)

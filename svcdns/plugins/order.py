@@ -133,7 +133,11 @@ ENTRIES = (
     Entry("kubernetes", "the cluster's zone: Services and Pods"),
     Entry("file", "a zone from a zone file (RFC 1035)"),
     Entry("auto", "zones from the zone files of a directory"),
-    Entry("secondary", "zones transferred from a primary"),
+    _refused(
+        "secondary",
+        "zones transferred from a primary",
+        "svcdns does not ask for zone transfers; `forward` the zone to its primary instead",
+    ),
     Entry("etcd", "SkyDNS records in etcd"),
     Entry("loop", "ends the process when its own forwards come back to it"),
     Entry("forward", "asks other resolvers"),
