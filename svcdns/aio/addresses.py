@@ -71,3 +71,18 @@ def reason(error: Exception) -> str:
     if isinstance(number, int):
         return _GO_WORDS.get(number) or os.strerror(number).lower()
     return str(error) or type(error).__name__
+
+
+def call_reason(call: str, error: Exception) -> str:
+    """Give the cause of a failed system call as Go does, with the call's name in front.
+
+    Time-outs are no failed calls in Go, and have none.
+
+    Args:
+        call: ``connect``, ``read``.
+        error: What it raised.
+    """
+    text = reason(error)
+    if isinstance(error, TimeoutError) or getattr(error, "errno", None) is None:
+        return text
+    return f"{call}: {text}"

@@ -5,13 +5,12 @@ Spec: RFC 8484 (DNS over HTTPS): POST with the message as body, or GET with it i
 
 import asyncio
 import base64
-import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import aiohttp
 
-from svcdns.aio.addresses import host_port, joined, reason
+from svcdns.aio.addresses import host_port, joined
 from svcdns.aio.exchange_stream import client_context, tls_reason
 from svcdns.dns.constants import MAX_MESSAGE
 from svcdns.dns.matching import answers, question_end
@@ -57,7 +56,7 @@ class HttpExchanges:
             result = Unanswered("http: i/o timeout", timeout=True)
         except aiohttp.ClientConnectorError as error:
             cause = error.os_error
-            text = tls_reason(cause) if isinstance(cause, ssl.SSLError) else reason(cause)
+            text = tls_reason(cause)
             result = Unanswered(f"dial tcp {host_port(error.host, error.port or 443)}: {text}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             result = Unanswered(f"http: {tls_reason(error)}")

@@ -15,7 +15,7 @@ import ssl
 import struct
 from collections.abc import Callable
 
-from svcdns.aio.addresses import joined, reason, sockaddr
+from svcdns.aio.addresses import call_reason, joined, reason, sockaddr
 from svcdns.dns.matching import answers, question_end
 from svcdns.plugins.base import Exchange, Exchanged, Result, Transport, Unanswered, Upstream
 
@@ -227,7 +227,7 @@ class _Pool:
             self._connections.remove(connection)
 
     def _name(self) -> str:
-        return f"dial {self._upstream.transport} {joined(self._upstream)}"
+        return f"dial tcp {joined(self._upstream)}"
 
     def close(self) -> None:
         for connection in list(self._connections):
@@ -290,4 +290,6 @@ def tls_reason(error: Exception) -> str:
         return f"tls: failed to verify certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"tls: {error.reason or error}"
+    if isinstance(error, ConnectionRefusedError):
+        return call_reason("connect", error)
     return reason(error)

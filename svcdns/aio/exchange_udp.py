@@ -13,7 +13,7 @@ import select
 import socket
 from collections.abc import Callable
 
-from svcdns.aio.addresses import joined, reason, sockaddr
+from svcdns.aio.addresses import call_reason, joined, reason, sockaddr
 from svcdns.dns.matching import answers, question_end
 from svcdns.plugins.base import Exchange, Exchanged, Result, Unanswered
 
@@ -79,7 +79,7 @@ class DatagramExchanges:
             self._epoll.register(sock.fileno(), select.EPOLLIN)
         except OSError as error:
             sock.close()
-            done(Unanswered(f"dial udp {joined(upstream)}: {reason(error)}"))
+            done(Unanswered(f"dial udp {joined(upstream)}: {call_reason('connect', error)}"))
             return
         pending = _Pending(exchange, sock, wire, done, self._loop.time())
         self._pending[sock.fileno()] = pending
@@ -111,7 +111,9 @@ class DatagramExchanges:
                 return
             except OSError as error:
                 # An ICMP error: a connected socket reports it, and nobody else's query sees it.
-                self._finish(fd, pending, Unanswered(self._complaint(pending, reason(error))))
+                self._finish(
+                    fd, pending, Unanswered(self._complaint(pending, call_reason("read", error)))
+                )
                 return
             message = bytes(self._buffer[:size])
             if answers(pending.wire, pending.end, message):

@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from svcdns.aio.addresses import host_port, reason, sockaddr
+from svcdns.aio.addresses import call_reason, host_port, reason, sockaddr
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,16 @@ def test_ipv6_gets_brackets() -> None:
 )
 def test_errors_read_as_in_go(error: Exception, text: str) -> None:
     assert reason(error) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(errno.ECONNREFUSED, "x"), "connect: connection refused"),
+        (TimeoutError(), "i/o timeout"),
+        (OSError("without a number"), "without a number"),
+        (ValueError("odd"), "odd"),
+    ],
+)
+def test_failed_calls_are_named_as_in_go(error: Exception, text: str) -> None:
+    assert call_reason("connect", error) == text

@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -26,61 +25,9 @@ from svcdns.kube.source import ApiSource
 from svcdns.kube.store import Store
 from svcdns.metrics import Registry
 from tests.support.ports import free_port
+from tests.support.process import ROOT, running
 from tests.support.resolver import ADDRESS, Resolver, Step
 from tests.support.waiting import eventually, until
-
-ROOT = Path(__file__).parents[2]
-
-
-@dataclass
-class Running:
-    """One ``svcdns dns``."""
-
-    process: asyncio.subprocess.Process
-    port: int
-    lines: list[str] = field(default_factory=list)
-
-    async def ask(self, name: str = "www.example.", timeout: float = 5.0) -> dns.message.Message:
-        query = dns.message.make_query(name, "A")
-        return await dns.asyncquery.udp(query, "127.0.0.1", port=self.port, timeout=timeout)
-
-    async def says(self, text: str) -> None:
-        await until(lambda: any(text in line for line in self.lines) or self.ended)
-        assert any(text in line for line in self.lines), self.lines
-
-    @property
-    def ended(self) -> bool:
-        return self.process.returncode is not None
-
-    async def end(self, number: int = signal.SIGTERM) -> int:
-        if not self.ended:
-            self.process.send_signal(number)
-        return await asyncio.wait_for(self.process.wait(), 15)
-
-
-@contextlib.asynccontextmanager
-async def running(corefile: Path, *flags: str, wait: bool = True) -> AsyncIterator[Running]:
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "svcdns", "dns", "-conf", str(corefile), f"-dns.port={port}", *flags,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    made = Running(process, port)
-
-    async def read() -> None:
-        assert process.stdout
-        async for line in process.stdout:
-            made.lines.append(line.decode().rstrip("\n"))
-
-    reading = asyncio.ensure_future(read())
-    try:
-        if wait:
-            await made.says("svcdns-")
-        yield made
-    finally:
-        await made.end(signal.SIGKILL)
-        await reading
 
 
 def write(path: Path, upstream: int, *more: str) -> Path:

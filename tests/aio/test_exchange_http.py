@@ -147,7 +147,7 @@ async def test_nobody_there_is_a_result(
 
     result = await run(exchanges, Exchange(where, WIRE, 5.0))
 
-    assert result == Unanswered("dial tcp 127.0.0.1:1: connection refused")
+    assert result == Unanswered("dial tcp 127.0.0.1:1: connect: connection refused")
 
 
 async def test_a_page_comes_with_its_status(

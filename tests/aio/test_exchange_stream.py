@@ -151,7 +151,7 @@ async def test_a_closed_port_is_refused_at_once(exchanges: StreamExchanges) -> N
 
     result = await ask(exchanges, upstream(port), timeout=60.0)
 
-    assert result == Unanswered(f"dial tcp 127.0.0.1:{port}: connection refused")
+    assert result == Unanswered(f"dial tcp 127.0.0.1:{port}: connect: connection refused")
 
 
 async def test_tls_checks_the_name_that_the_corefile_gives(
@@ -196,4 +196,4 @@ async def test_a_missing_certificate_file_is_a_result(
 
     result = await ask(exchanges, where)
 
-    assert result == Unanswered("dial tcp-tls 127.0.0.1:853: no such file or directory")
+    assert result == Unanswered("dial tcp 127.0.0.1:853: no such file or directory")

@@ -112,7 +112,7 @@ async def test_a_closed_port_is_refused_without_waiting(exchanges: DatagramExcha
     result = await ask(exchanges, port, timeout=60.0)
 
     assert isinstance(result, Unanswered)
-    assert result.reason.endswith(f"->127.0.0.1:{port}: connection refused")
+    assert result.reason.endswith(f"->127.0.0.1:{port}: read: connection refused")
     assert not result.timeout
 
 
