@@ -244,7 +244,7 @@ class Up:
         await echo.start()
         forwarding = None
         if self._settings.proxy:
-            forwarding = _Forwarding(store, self._settings, self._reach, self._registry)
+            forwarding = Forwarding(store, self._settings, self._reach, self._registry)
         try:
             if forwarding:
                 await forwarding.start()
@@ -283,7 +283,7 @@ class Up:
         self._writer.flush()
 
 
-class _Forwarding:
+class Forwarding:
     """The proxy of a store: every change is planned and applied in the same turn of the loop."""
 
     def __init__(self, store: Store, settings: Settings, reach: Reach, registry: Registry) -> None:

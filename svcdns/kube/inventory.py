@@ -90,6 +90,10 @@ class Inventory:
         """Forget a file."""
         self._manifests.pop(file, None)
 
+    def file(self, name: str) -> Manifest:
+        """Give what a file holds; changes to it count with the next :meth:`settle`."""
+        return self._manifests[name]
+
     @property
     def files(self) -> frozenset[str]:
         """Names of the files that count."""
