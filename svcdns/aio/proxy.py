@@ -41,6 +41,13 @@ LOOK_FOR_LISTS = 0.05
 SAY_WAITING = 10.0
 """Seconds between lines that say we wait for the API."""
 
+DISPENSABLE = frozenset({Kind.SERVICE_CIDR})
+"""What an API server may not have or not show: ServiceCIDRs are served since Kubernetes 1.33, and
+older roles do not name them.  Without them unused cluster IPs are not dropped (rule R25)."""
+
+DISPENSABLE_SECONDS = 2.0
+"""How long they are waited for when everything else is there."""
+
 REST_SECONDS = 1.0
 """Between looks at the tables."""
 
@@ -100,7 +107,8 @@ async def snapshot(options: ProxyOptions) -> tuple[Store, NodeView]:
     store.wanted |= set(source.kinds)
     reading = asyncio.create_task(feed(source, store, log=log, registry=Registry()))
     try:
-        while not store.synced:
+        waiting = _Lists(store)
+        while not waiting.over(time.monotonic()):
             done, _ = await asyncio.wait({reading}, timeout=LOOK_FOR_LISTS)
             if done:
                 reading.result()
@@ -114,6 +122,26 @@ async def snapshot(options: ProxyOptions) -> tuple[Store, NodeView]:
         bind_address=options.bind_address,
     )
     return store, node
+
+
+class _Lists:
+    """Whether enough of a cluster has been listed to act on it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._since: float | None = None
+        "When all but what is dispensable had been listed."
+
+    def over(self, now: float) -> bool:
+        """Tell whether there is nothing to wait for any more; *now* is monotonic seconds."""
+        missing = self._store.wanted - self._store.listed
+        if missing and missing <= DISPENSABLE:
+            self._since = now if self._since is None else self._since
+            if now - self._since >= DISPENSABLE_SECONDS:
+                names = ", ".join(sorted(kind.value for kind in missing))
+                log.warning("going on without %s: the API does not list them", names)
+                return True
+        return not missing
 
 
 def _own_addresses() -> tuple[str, ...]:
@@ -224,7 +252,8 @@ class Proxy:
     async def _listed(self) -> None:
         """Wait until the API was listed: a plan of half a cluster would cut connections (R100)."""
         said = time.monotonic()
-        while not self._store.synced:
+        waiting = _Lists(self._store)
+        while not waiting.over(time.monotonic()):
             await asyncio.sleep(LOOK_FOR_LISTS)
             if time.monotonic() - said > SAY_WAITING:
                 said = time.monotonic()

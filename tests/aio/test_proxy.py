@@ -162,6 +162,22 @@ async def test_nothing_is_carried_out_before_everything_was_listed_r100(
     assert one.path.calls[-1] == "stop"
 
 
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_cluster_without_service_cidrs_is_forwarded_all_the_same_r25(
+    running: Callable[..., Running], monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """ServiceCIDRs are served since Kubernetes 1.33, and older roles do not name them."""
+    monkeypatch.setattr(proxy, "DISPENSABLE_SECONDS", 0.05)
+    one = running()
+    one.server.state.put(WEB)
+    one.server.refuse(status, wanted=lambda request: request.kind is Kind.SERVICE_CIDR)
+    one.start()
+
+    await until(lambda: "start" in one.path.calls)
+    assert one.path.plans == [{"shop/web:http/TCP"}]
+    assert await one.end() == 0
+
+
 async def test_changes_that_come_meanwhile_are_carried_out_together_r101(
     running: Callable[..., Running],
 ) -> None:
