@@ -19,6 +19,7 @@ from svcdns.plugins.base import Ask, ClusterSource, Context, Need, Owner, Plugin
 from svcdns.plugins.chain import Block
 from svcdns.plugins.clusters import Cluster, Clusters
 from svcdns.plugins.kubernetes import owners_of
+from svcdns.plugins.programming import Programming
 from svcdns.plugins.server import Listen, Server
 
 
@@ -112,7 +113,7 @@ def build(blocks: Sequence[ServerBlock], environment: Environment) -> Configurat
         plugins,
         environment.registry,
         tuple(clusters.values()),
-        _subscribe(clusters.values(), changes),
+        _subscribe(clusters.values(), changes, environment),
     )
 
 
@@ -211,16 +212,18 @@ def _servers(built: Sequence[_Built], environment: Environment) -> tuple[Server,
 
 
 def _subscribe(
-    clusters: Iterable[Cluster], changes: _Changes
+    clusters: Iterable[Cluster], changes: _Changes, environment: Environment
 ) -> list[tuple[Store, Callable[[Delta], None]]]:
     """Have every change of a cluster end the stored answers that it touches."""
 
     def ended(delta: Delta) -> None:
         changes.end(owners_of(delta))
 
-    subscriptions: list[tuple[Store, Callable[[Delta], None]]] = [
-        (cluster.store, ended) for cluster in clusters
-    ]
+    subscriptions: list[tuple[Store, Callable[[Delta], None]]] = []
+    for cluster in clusters:
+        programming = Programming(cluster.store, environment.registry, environment.wall)
+        # Counted behind: what is in the answers is what counts.
+        subscriptions += [(cluster.store, ended), (cluster.store, programming)]
     for store, subscriber in subscriptions:
         store.subscribe(subscriber)
     return subscriptions

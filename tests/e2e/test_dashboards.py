@@ -10,6 +10,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -34,6 +35,7 @@ class Cluster:
     """A server in its cluster."""
 
     server: Running
+    api: FakeApiServer
     metrics: int
     health: int
 
@@ -61,7 +63,8 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     api = FakeApiServer()
     api.state.put(namespace("prod"))
     api.state.put(service("prod/web", "10.96.0.10"))
-    api.state.put(endpoint_slice("prod/web-1", ["10.1.0.1"]))
+    api.state.put(endpoint_slice("prod/web", ["10.1.0.1"]))
+    api.state.put(service("prod/db", "None"))
     refused = [Step(), Step(), Step(rcode="SERVFAIL")]
     async with api, Resolver(refused) as resolver:
         text = (
@@ -77,7 +80,7 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
         path.write_text(text)
         async with running(path) as server:
             server.port = port
-            yield Cluster(server, metrics, health)
+            yield Cluster(server, api, metrics, health)
 
 
 def found(values: Values, name: str, **labels: str) -> float:
@@ -112,6 +115,7 @@ LABELS = {
     "coredns_health_request_failures_total": set(),
     "coredns_reload_failed_total": set(),
     "coredns_reload_version_info": {"hash", "value"},
+    "coredns_kubernetes_dns_programming_duration_seconds_bucket": {"service_kind", "le"},
     "coredns_kubernetes_rest_client_requests_total": {"code", "method", "host"},
     "process_cpu_seconds_total": set(),
     "process_resident_memory_bytes": set(),
@@ -135,9 +139,17 @@ async def use(cluster: Cluster) -> None:
 
 async def test_every_metric_is_there_with_its_labels(cluster: Cluster) -> None:
     await use(cluster)
+    now = datetime.now(UTC).isoformat()
+    annotations = {"endpoints.kubernetes.io/last-change-trigger-time": now}
+    cluster.api.state.put(endpoint_slice("prod/db", ["10.1.0.2"], annotations=annotations))
+    awaited = (
+        "coredns_health_request_duration_seconds_count",
+        "coredns_kubernetes_dns_programming_duration_seconds_count",
+    )
 
     async def polled() -> bool:
-        return found(await cluster.scrape(), "coredns_health_request_duration_seconds_count") > 0
+        values = await cluster.scrape()
+        return all(found(values, name) > 0 for name in awaited)
 
     await eventually(polled)
     values = await cluster.scrape()
