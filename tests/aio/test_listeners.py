@@ -22,7 +22,7 @@ from svcdns.plugins.accounts import Accounts
 from svcdns.plugins.base import Plugin, Reply
 from svcdns.plugins.chain import Block
 from svcdns.plugins.server import Listen, Server
-from svcdns.plugins.tls import Tls
+from svcdns.plugins.tls import ClientAuth, Tls
 from tests.support.certificates import Certificate, authority
 from tests.support.corefile import Outside, directives
 from tests.support.ports import free_port
@@ -240,3 +240,38 @@ def test_https_limits_connections(text: str, expected: int) -> None:
 
     assert limits_of(server(443, 0, plugin, scheme="https")).connections == expected
     assert limits_of(server(443, scheme="https")).connections == 200
+
+
+async def test_clients_have_to_show_a_certificate_when_the_corefile_says_so(
+    listeners: Listeners, tmp_path: Path
+) -> None:
+    port, certificate = free_port(), authority(tmp_path, "dns.example")
+    (line,) = directives("tls CERT KEY CA")
+    tls = Tls(line, certificate.certificate, certificate.key, certificate.authority)
+    tls.client_auth = ClientAuth.REQUIRE_AND_VERIFY
+    await listeners.change([server(port, 3, tls, scheme="tls")])
+    query = dns.message.make_query("a.example.", "A")
+    stranger = ssl.create_default_context(cafile=certificate.authority)
+    known = ssl.create_default_context(cafile=certificate.authority)
+    known.load_cert_chain(certificate.certificate, certificate.key)
+
+    with pytest.raises((ssl.SSLError, EOFError, ConnectionError)):
+        await dns.asyncquery.tls(query, "127.0.0.1", port=port, timeout=5, ssl_context=stranger)
+    answer = await dns.asyncquery.tls(query, "127.0.0.1", port=port, timeout=5, ssl_context=known)
+    assert answer.rcode() == 3
+
+
+async def test_old_versions_of_tls_are_refused(listeners: Listeners, tmp_path: Path) -> None:
+    port, certificate = free_port(), authority(tmp_path, "dns.example")
+    await listeners.change([secured(port, "tls", certificate)])
+    words = ("openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-cipher", "ALL:@SECLEVEL=0")
+    connected = {}
+    for version in ("-tls1_1", "-tls1_2", "-tls1_3"):
+        process = await asyncio.create_subprocess_exec(
+            *words, version, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        out, _ = await asyncio.wait_for(process.communicate(), 10)
+        connected[version] = b"BEGIN CERTIFICATE" in out
+
+    assert connected == {"-tls1_1": False, "-tls1_2": True, "-tls1_3": True}
