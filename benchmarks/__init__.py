@@ -6,6 +6,7 @@ ratios: absolute figures depend on the machine and on what else runs there.  The
 one core and the load generator to another where there are two.
 
 A module here measures something and writes nothing into the repository.  Needs Debian's dnsperf,
-and knot, nsd, unbound and dnsmasq as peers.  What is missing is said, and left out.  ``QUICK=1``
+and knot, nsd, unbound and dnsmasq as peers; coredns where it is on PATH or ``COREDNS`` names it.
+What is missing is said, and left out.  ``QUICK=1``
 takes fewer, shorter rounds on a smaller cluster.
 """

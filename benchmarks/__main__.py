@@ -3,7 +3,7 @@
 import platform
 import time
 
-from benchmarks import cold, cookies, hot, mix, outside, randomcase, sizes, tcp
+from benchmarks import cold, cookies, hot, live, mix, outside, randomcase, sizes, tcp
 from benchmarks.servers import Servers
 from benchmarks.table import QUICK, ROUNDS, cluster
 
@@ -19,8 +19,9 @@ def main() -> None:
         for question in (hot, mix, cookies, randomcase, outside, cold, tcp):
             question.measure(servers)
         print("\nStart to first answer")
-        for server in servers.all("knot", "nsd", "unbound", "dnsmasq", "svcdns"):
+        for server in servers.all("knot", "nsd", "unbound", "dnsmasq", "coredns", "svcdns"):
             print(f"{server.name:10}{server.ready:8.2f} s")
+    live.measure()
     sizes.measure()
     print(f"\n{time.monotonic() - started:.0f} s")
 

@@ -54,7 +54,7 @@ class Cluster:
             ).encode()
             for kind, items in (
                 ("Namespace", self._namespaces()),
-                ("Service", map(self._service, range(self.services))),
+                ("Service", map(self.service, range(self.services))),
                 ("EndpointSlice", map(self._slice, range(self.services))),
             )
         }
@@ -85,7 +85,7 @@ class Cluster:
         for number in range(NAMESPACES):
             yield {"metadata": _metadata(f"ns-{number}", None, {})}
 
-    def _service(self, number: int) -> Object:
+    def service(self, number: int) -> Object:
         name, namespace = f"svc-{number}", f"ns-{number % NAMESPACES}"
         address = "None" if self.headless(number) else self.address(number)
         return {

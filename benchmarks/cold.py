@@ -5,7 +5,7 @@ from benchmarks.load import press
 from benchmarks.servers import Servers
 from benchmarks.table import QUICK, ROUNDS, cluster, in_turn, show
 
-PEERS = ("knot", "nsd", "svcdns")
+PEERS = ("knot", "nsd", "coredns", "svcdns")
 COUNT = 20_000 if QUICK else 40_000
 """Questions of a round; each round has its own."""
 

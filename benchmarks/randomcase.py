@@ -4,7 +4,7 @@ from benchmarks import questions
 from benchmarks.servers import Servers
 from benchmarks.table import cluster, compare
 
-PEERS = ("knot", "nsd", "svcdns")
+PEERS = ("knot", "nsd", "coredns", "svcdns")
 
 
 def measure(servers: Servers) -> None:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks import questions
+from benchmarks.api import ApiProcess
 from benchmarks.cluster import ZONE, Cluster
 from benchmarks.load import SERVER_CORE, pinned
 from tests.support.ports import free_port
@@ -26,7 +27,7 @@ COREFILE = """\
     errors
     ready 127.0.0.1:{ready}
     kubernetes cluster.local in-addr.arpa ip6.arpa {{
-        endpoint http://127.0.0.1:1
+        endpoint {api}
         pods insecure
         fallthrough in-addr.arpa ip6.arpa
         ttl 30
@@ -38,7 +39,10 @@ COREFILE = """\
     loadbalance
 }}
 """
-"""kubeadm's, but for its ports."""
+"""kubeadm's, but for its ports and where the API is."""
+
+NO_API = "http://127.0.0.1:1"
+"""For :mod:`benchmarks.serve`, which asks nobody."""
 
 KNOT = """\
 server:
@@ -150,7 +154,7 @@ class Servers:
     def get(self, name: str) -> Running | None:
         """Give a server, started now if need be; ``None`` when this machine has no such program."""
         if name not in self._running:
-            found = _program(name)
+            found = program(name)
             if found is None:
                 print(f"{name} is not installed: left out", file=sys.stderr)
             self._running[name] = None if found is None else self._start(name, found)
@@ -162,7 +166,7 @@ class Servers:
 
     def start(self, name: str) -> Running:
         """Start one more of a kind."""
-        found = _program(name)
+        found = program(name)
         assert found is not None, name
         return self._start(name, found)
 
@@ -208,13 +212,26 @@ class Servers:
     def svcdns(self, _program: str, folder: Path, port: int) -> list[str]:
         for kind, body in self.cluster.lists().items():
             (folder / f"{kind}.json").write_bytes(body)
-        corefile = folder / "Corefile"
-        corefile.write_text(
+        corefile = self._corefile(folder, port, NO_API)
+        return [sys.executable, "-m", "benchmarks.serve", str(folder), "-conf", corefile]
+
+    def coredns(self, program: str, folder: Path, port: int) -> list[str]:
+        api = ApiProcess(self.cluster.services)
+        self._stack.callback(api.close)
+        return [program, "-conf", self._corefile(folder, port, api.url)]
+
+    def _corefile(self, folder: Path, port: int, api: str) -> str:
+        path = folder / "Corefile"
+        path.write_text(
             COREFILE.format(
-                port=port, ready=free_port(), metrics=free_port(), upstream=self.upstream_port()
+                port=port,
+                ready=free_port(),
+                metrics=free_port(),
+                upstream=self.upstream_port(),
+                api=api,
             )
         )
-        return [sys.executable, "-m", "benchmarks.serve", str(folder), "-conf", str(corefile)]
+        return str(path)
 
     def knot(self, program: str, folder: Path, port: int) -> list[str]:
         text = KNOT.format(folder=folder, port=port)
@@ -262,6 +279,7 @@ _ROOT = Path(__file__).parents[1]
 
 _COMMANDS: dict[str, Callable[[Servers, str, Path, int], list[str]]] = {
     "svcdns": Servers.svcdns,
+    "coredns": Servers.coredns,
     "knot": Servers.knot,
     "upstream": Servers.upstream,
     "nsd": Servers.nsd,
@@ -270,10 +288,13 @@ _COMMANDS: dict[str, Callable[[Servers, str, Path, int], list[str]]] = {
 }
 
 
-def _program(name: str) -> str | None:
+def program(name: str) -> str | None:
+    """Find a server's program."""
     match name:
         case "svcdns":
             return sys.executable
+        case "coredns":
+            return os.environ.get("COREDNS") or shutil.which(name)
         case "knot" | "upstream":
             return shutil.which("knotd")
         case _:
