@@ -27,7 +27,7 @@ from svcdns.proxy.elements import (
 )
 from svcdns.proxy.listing import Listing
 from svcdns.proxy.model import ForwardingPlan, PlanKey, ServicePlan
-from svcdns.proxy.nft import Chain, Element, Transaction
+from svcdns.proxy.nft import Chain, Element, Set, Transaction
 from svcdns.proxy.schema import RulesetOptions, Schema
 
 
@@ -44,6 +44,8 @@ class Ruleset:
         self._uses: Counter[str] = Counter()
         self._chains: dict[str, Chain] = {}
         "Chains that the table has; those that nothing leads to are there without rules."
+        self._pins: dict[str, Set] = {}
+        "Maps of sessions that the table has, by name."
         self._fixed = self.schema.fixed_chains(False)
         self._node: frozenset[Element] = frozenset()
 
@@ -126,6 +128,10 @@ class Ruleset:
         """Turn changes into operations: what goes, chains, what comes."""
         gone, come = _settle(self._shared, changes.shared)
         tx.delete(*_by_set([*changes.deleted, *gone]))
+        for name, one in self._wanted_pins().items():
+            if name not in self._pins:
+                tx.add(one)
+                self._pins[name] = one
         _settle(self._uses, changes.uses)
         for name in changes.uses:
             old = self._chains.get(name)
@@ -142,8 +148,12 @@ class Ruleset:
             self._chains[name] = new
         tx.add(*_by_set([*changes.added, *come]))
 
+    def _wanted_pins(self) -> dict[str, Set]:
+        """Give the maps of all sessions: few, in most clusters none."""
+        return {one.name: one for one in map(self.schema.affinity, self._sessions)}
+
     def collect(self) -> Transaction:
-        """Delete the chains that nothing leads to.
+        """Delete the chains that nothing leads to, and the pins of sessions that ended.
 
         Their rules went when they fell idle.  Kernels before 6.2 call a chain busy in the
         transaction that takes the last way to it, and for a moment afterwards, so the caller does
@@ -153,17 +163,24 @@ class Ruleset:
         tx = Transaction(self.schema.table)
         tx.delete(*(chain for name, chain in self._chains.items() if not self._uses[name]))
         self._chains = {name: c for name, c in self._chains.items() if self._uses[name]}
+        wanted = self._wanted_pins()
+        tx.delete(*(one for name, one in self._pins.items() if name not in wanted))
+        self._pins = wanted
         return tx
 
     def retain(self, refused: Transaction) -> None:
-        """Take note that a :meth:`collect` was refused: the chains are still there."""
+        """Take note that a :meth:`collect` was refused: what it deletes is still there."""
         for operation in refused.operations:
-            if isinstance(operation.thing, Chain):
-                self._chains.setdefault(operation.thing.name, operation.thing)
+            match operation.thing:
+                case Chain() as chain:
+                    self._chains.setdefault(chain.name, chain)
+                case Set() as one:
+                    self._pins.setdefault(one.name, one)
 
     def rebuild(self) -> Transaction:
         """Make the table from nothing, in one transaction."""
         self._chains = {name: c for name, c in self._chains.items() if self._uses[name]}
+        self._pins = self._wanted_pins()
         return self._from_nothing(self._chains.values(), self._elements())
 
     def trial(self, keys: Iterable[PlanKey]) -> Transaction:
@@ -179,7 +196,8 @@ class Ruleset:
     def _from_nothing(self, chains: Iterable[Chain], elements: Iterable[Element]) -> Transaction:
         tx = Transaction(self.schema.table)
         tx.start_over()
-        tx.add(*self.schema.sets(), *self._fixed, *chains, *_by_set(elements))
+        tx.add(*self.schema.sets(), *self._wanted_pins().values())
+        tx.add(*self._fixed, *chains, *_by_set(elements))
         return tx
 
     def adopt(self, found: Listing) -> Transaction:
@@ -188,15 +206,21 @@ class Ruleset:
         Backends keep the slots that they have there, and pins of session affinity stay.  The
         listing is used up.
         """
-        sets = self.schema.sets()
-        if found.sets != {one.name: one.word for one in sets}:
+        pins = {name for name in found.sets if name.startswith(schema.AFFINITY)}
+        fixed = {one.name: one.word for one in self.schema.sets()}
+        if {name: word for name, word in found.sets.items() if name not in pins} != fixed:
             return self.rebuild()
         for key, placed in list(self._placed.items()):
             self._placed[key] = place(
                 placed.plan, placed.session, seated(self.schema, found.elements, placed)
             )
+        for name in pins:
+            del found.elements[name]  # these are made by connections
         tx = Transaction(self.schema.table)
-        found.elements.pop(schema.AFFINITY, None)
+        wanted = self._wanted_pins()
+        tx.add(*(one for name, one in wanted.items() if name not in pins))
+        # The rest is for the next collect.
+        self._pins = {**wanted, **{name: Set(name, "", "classid") for name in pins - wanted.keys()}}
         stale, missing = found.settle(self._elements())
         tx.delete(*stale)
         self._adopt_chains(found, tx)

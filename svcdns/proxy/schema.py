@@ -17,7 +17,7 @@ service-cidrs             ranges of cluster IPs that nobody holds
 node-port-addresses       this node's addresses that answer on node ports
 refused-node-ports        protocol and port of node ports without any endpoint
 hairpin                   (address, itself) of backends that may be their own client
-affinity                  (session, client) -> pin; filled by connections, each with its time-out
+affinity-SESSION          client -> pin; filled by connections, each with its time-out
 session-slots             (session, slot) -> pin
 live                      (session, pin) that may be used
 pinned                    (session, pin) -> backend
@@ -37,7 +37,8 @@ a Service ever carry another one.
 the *session*, as a constant, so that all of its addresses share their pins (rule R65).  A *pin*
 stands for an endpoint and not for a slot: when an endpoint leaves, its pins die with it in the
 same transaction and all others stay (rule R67).  A connection whose pin is not live loses it and
-draws anew.
+draws anew.  Each session has a map of its own for its clients: with the session in the key of one
+map for all, an IPv6 key has 20 octets, and from 17 on nft 1.0.6 puts the value over its end.
 
 Constants that stand in a key are written ``FIELD and 0 xor CONSTANT``: nft has no other way.
 
@@ -66,7 +67,8 @@ SERVICE_CIDRS = "service-cidrs"
 NODE_PORT_ADDRESSES = "node-port-addresses"
 REFUSED_NODE_PORTS = "refused-node-ports"
 HAIRPIN = "hairpin"
-AFFINITY = "affinity"
+AFFINITY = "affinity-"
+"""Beginning of the names of maps that connections fill, one for each session."""
 SESSION_SLOTS = "session-slots"
 LIVE = "live"
 PINNED = "pinned"
@@ -94,7 +96,7 @@ LOCAL_BIT = 1
 """Set in a session for what holds under policy Local only."""
 
 AFFINITY_SIZE = 1 << 20
-"""Pins that are kept at most; precedent: 65,535 of each endpoint in kube-proxy."""
+"""Clients that a session remembers at most; precedent: 65,535 for each endpoint in kube-proxy."""
 
 
 class RulesetOptions(Struct, frozen=True):
@@ -151,11 +153,16 @@ class Schema:
             Set(NODE_PORT_ADDRESSES, address),
             Set(REFUSED_NODE_PORTS, "inet_proto . inet_service"),
             Set(HAIRPIN, f"{address} . {address}"),
-            Set(AFFINITY, f"mark . {address}", "classid", ("dynamic", "timeout"), AFFINITY_SIZE),
             Set(SESSION_SLOTS, "mark . classid", "classid"),
             Set(LIVE, "mark . classid"),
             Set(PINNED, "mark . inet_proto . classid", backend),
         )
+
+    def affinity(self, session: int) -> Set:
+        """Declare the map of a session's clients."""
+        address = "ipv4_addr" if self.family == 4 else "ipv6_addr"
+        name = f"{AFFINITY}{session & ~LOCAL_BIT:08x}"
+        return Set(name, address, "classid", ("dynamic", "timeout"), AFFINITY_SIZE)
 
     def fixed_chains(self, any_node_port_address: bool) -> tuple[Chain, ...]:
         """Give the chains that are always there, each after those that it leads to.
@@ -252,17 +259,17 @@ class Schema:
         """
         own = f"meta mark and 0 xor {session:#010x}"
         shared = f"meta mark and 0 xor {session & ~LOCAL_BIT:#010x}"
-        client = f"{shared} . {self._ip} saddr"
+        client, pins = f"{self._ip} saddr", self.affinity(session).name
         live = f"{own} . meta priority @{LIVE}"
-        keep = f"update @{AFFINITY} {{ {client} timeout {timeout}s : meta priority }}"
+        keep = f"update @{pins} {{ {client} timeout {timeout}s : meta priority }}"
         dnat = f"dnat {self._ip} to {shared} . meta l4proto . meta priority map @{PINNED}"
         rules = (
             "meta priority set 0",  # a socket's own priority is not a pin
-            f"meta priority set {client} map @{AFFINITY}",
+            f"meta priority set {client} map @{pins}",
             f"{live} {keep}",
             f"{live} {dnat}",
             # An update leaves the value of an element as it is, so a dead pin goes first.
-            f"delete @{AFFINITY} {{ {client} : meta priority }}",
+            f"delete @{pins} {{ {client} : meta priority }}",
             _draw(count, SLOTS_FROM),
             f"meta priority set {own} . meta priority map @{SESSION_SLOTS}",
             keep,

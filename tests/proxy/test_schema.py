@@ -35,6 +35,7 @@ def test_nft_takes_every_chain_and_set(
     for way in Way:
         for node_port in (True, False):
             later.add(schema.counted(way, 1, node_port), schema.counted(way, 300, node_port))
+    later.add(schema.affinity(0x12345678))
     for session in (0x12345678, 0x12345678 | LOCAL_BIT):
         later.add(schema.session(session, 3, 10800), schema.masquerade_session(session))
     script = f"nft -f - <<X && nft -f - <<X && nft -j list ruleset >/dev/null\n{tx}X\n{later}X\n"

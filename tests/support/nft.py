@@ -107,6 +107,13 @@ class Table:
         name, _, body = rest.partition(" ")
         match what:
             case "set" | "map":
+                if verb == "delete":
+                    if any(
+                        f"@{name} " in f"{text} " for r in self.chains.values() for text, _ in r
+                    ):
+                        raise Refused(f"busy: {name}")
+                    del self.sets[name], self.elements[name]
+                    return
                 assert verb == "add"
                 self.sets[name] = what
                 self.elements.setdefault(name, {})
@@ -192,7 +199,7 @@ class Table:
         )
 
     def canonical(self) -> object:
-        """Give all that matters: everything but which slot a backend has, and empty chains."""
+        """Give all that matters: not which slot a backend has, nor what waits to be deleted."""
         elements = {name: dict(found) for name, found in self.elements.items()}
         for name in (SLOTS, "session-slots"):
             seats: dict[tuple[str, bool], list[tuple[int, str]]] = {}
@@ -210,7 +217,15 @@ class Table:
             for name, found in self.chains.items()
             if found or name in self.hooks
         }
-        return self.exists, self.sets, self.hooks, rules, elements
+        lost = {
+            name
+            for name in self.sets
+            if name.startswith(AFFINITY)
+            and not any(f"@{name} " in text for found in rules.values() for text in found)
+        }
+        sets = {name: word for name, word in self.sets.items() if name not in lost}
+        elements = {name: found for name, found in elements.items() if name in sets}
+        return self.exists, sets, self.hooks, rules, elements
 
     # -- packets -----------------------------------------------------------------------------
 
@@ -221,7 +236,10 @@ class Table:
         while ways:
             way = ways.pop()
             trial = copy.copy(self)
-            trial.elements = {**self.elements, AFFINITY: dict(self.elements[AFFINITY])}
+            trial.elements = {
+                name: dict(found) if name.startswith(AFFINITY) else found
+                for name, found in self.elements.items()
+            }
             trial.until = dict(self.until)
             try:
                 results.add(trial.connect(packet, way, now))
@@ -369,7 +387,9 @@ class _Run:
         text = self.key(key)
         if self.lookup(key, name) is None:
             self.table.elements[name][text] = f"{self.packet.priority:#x}"
-        self.table.until[text] = self.now + int(seconds)  # the value of an element stays
+        self.table.until[f"{name} {text}"] = self.now + int(
+            seconds
+        )  # the value of an element stays
         return True
 
     def unpin(self, name: str, key: str) -> bool:
@@ -406,7 +426,7 @@ class _Run:
     def lookup(self, key: str, name: str) -> str | None:
         elements = self.table.elements[name]
         text = self.key(key)
-        if name == AFFINITY and self.table.until.get(text, 0) <= self.now:
+        if name.startswith(AFFINITY) and self.table.until.get(f"{name} {text}", 0) <= self.now:
             return None
         if name not in self.table.intervals:
             return elements.get(text)
