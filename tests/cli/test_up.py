@@ -68,5 +68,5 @@ def test_a_directory_that_is_not_there_is_one_line_and_status_1(
 def test_an_upstream_that_is_none_is_refused_at_start(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["up", str(tmp_path), "--no-proxy", "--upstream", "nonsense"]) == 1
-    assert "nonsense" in capfd.readouterr().err
+    assert main(["up", str(tmp_path), "--no-proxy", "--upstream", "10.0.0.1:x9"]) == 1
+    assert "invalid port 'x9'" in capfd.readouterr().err
