@@ -26,6 +26,7 @@ from tests.support.endpoints import (
 )
 from tests.support.plans import forwarding_plan, service_plan
 from tests.support.relays import FRONT, FRONT_ADDRESS, proxying
+from tests.support.waiting import eventually, pace
 
 ROOT = Path(__file__).parents[2]
 
@@ -295,7 +296,7 @@ async def test_no_connection_fails_while_one_endpoint_lives() -> None:
                     plan = forwarding_plan(service_plan(FRONT, *alive, safe.name))
                     proxy.apply(plan)
                 tasks += [asyncio.create_task(one()) for _ in range(10)]
-                await asyncio.sleep(0.02)
+                await pace(0.02)
             await asyncio.gather(*tasks)
             (served,) = proxy.services.values()
             assert outcomes == {"good": 1500}
@@ -373,10 +374,11 @@ async def test_sigterm_in_the_middle_lets_the_answer_through() -> None:
 
 
 async def refused() -> None:
-    async with asyncio.timeout(5):
-        while True:
-            try:
-                (await dial(*FRONT_ADDRESS)).close()
-            except ConnectionRefusedError:
-                return
-            await asyncio.sleep(0.005)
+    async def attempt() -> bool:
+        try:
+            (await dial(*FRONT_ADDRESS)).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    await eventually(attempt)
