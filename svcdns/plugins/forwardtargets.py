@@ -184,9 +184,13 @@ class _HostName:
 
 
 def _addresses(message: Message) -> list[str]:
-    """Give the addresses of an answer, those behind aliases included."""
-    return [
-        str(ip_address(record.rdata))
+    """Give the addresses of an answer, those behind aliases included, in order of address.
+
+    Resolvers answer in a new order each time; that is no change of the upstreams.
+    """
+    found = sorted(
+        record.rdata
         for record in message.answer
         if len(record.rdata) == _OCTETS.get(record.rrtype, -1)
-    ]
+    )
+    return [str(ip_address(rdata)) for rdata in found]
