@@ -106,7 +106,7 @@ def test_a_kept_answer_counts_down_and_expires() -> None:
 CAPS = [
     ("J13 cap of positives", "", "", positive(7200), 3600),
     ("J13 cap by argument", "", "30", positive(300), 30),
-    ("J13 floor", "", "", positive(0), 5),
+    ("J13 K15 floor", "", "", positive(0), 5),
     ("J13 cap of denials", "", "", denial(minimum=86400), 1800),
     ("J13 soa minimum", "", "", denial(minimum=7), 7),
     ("J13 nodata", "", "30", denial(Rcode.NOERROR, 60), 30),
@@ -173,7 +173,7 @@ def test_failures_are_kept_for_five_seconds_or_as_told() -> None:
 
 
 def test_cached_answers_are_authoritative_and_authenticated_only_on_demand() -> None:
-    """J15, J16."""
+    """J15, J16, register K21."""
     bench = Bench(outcome=positive(ad=True))
     first, second = bench.ask(), bench.ask()
     with_do = bench.ask(use_edns=0, want_dnssec=True)

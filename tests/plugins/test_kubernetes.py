@@ -139,7 +139,7 @@ CNAME_ONLY = [f"ext.{SVC}. 5 IN CNAME api.example.net."]
 
 
 def test_a_target_that_fails_leaves_the_name_alone() -> None:
-    """E2, E3."""
+    """E2, E3, register K10."""
     cases: list[tuple[Outcome, list[str], list[str]]] = [
         (Failed(2), CNAME_ONLY, []),
         (Reply(Response(3, aa=True)), CNAME_ONLY, []),
@@ -206,3 +206,13 @@ def test_metadata_of_the_client_does_not_leak_into_the_look_up_of_a_target() -> 
 
     assert forward.asked[0].metadata is None
     assert forward.asked[0].query.qname == wire_name("api.example.net")
+
+
+def test_dnssec_ok_changes_nothing_but_the_echo() -> None:
+    """J11, J25: no signatures, no AD; the DO bit comes back."""
+    server = server_of([plugin()])
+    plain = answer(server, f"web.{SVC} A", use_edns=0)
+    signed = answer(server, f"web.{SVC} A", use_edns=0, want_dnssec=True)
+
+    assert rows(plain) == rows(signed)
+    assert (plain.ednsflags, signed.ednsflags) == (0, 0x8000)

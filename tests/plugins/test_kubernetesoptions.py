@@ -21,7 +21,7 @@ def settings(
 
 
 def test_the_defaults_are_those_of_coredns() -> None:
-    """A8, F1, G8, I1."""
+    """A8, F1, G7, G8, G10, I1."""
     found = settings("")
 
     assert found.zones.ttl == 5

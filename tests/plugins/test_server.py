@@ -74,7 +74,7 @@ def test_errors_without_a_writer_are_bare(
 
 
 def test_other_classes_pass_where_forward_is_loaded() -> None:
-    """J4."""
+    """J4, register K17."""
     server = server_of([always(Reply(Response(aa=True)), "forward")])
 
     assert rows(answer(server, "a.test A", rdclass="CH"))[0] == "NOERROR"

@@ -1,9 +1,10 @@
 """Which names exist under a cluster zone, and what they hold."""
 
 import dns.rdatatype
+import msgspec
 import pytest
 
-from svcdns.kube.objects import KubeObject
+from svcdns.kube.objects import KubeObject, ServiceImport
 from svcdns.zones.index import ClusterIndex
 from svcdns.zones.options import PodMode, ZoneOptions
 from svcdns.zones.owners import of_address, of_namespace, of_service
@@ -21,6 +22,15 @@ CLUSTER: tuple[KubeObject, ...] = (
     ),
     service("prod/dual", "10.96.0.11", "fd00:96::b", ports=("http:TCP:80",)),
     service("prod/noport", "10.96.0.12"),
+    service("prod/node-port", "10.96.0.14", ports=("http:TCP:80",), type="NodePort"),
+    service(
+        "prod/balanced",
+        "10.96.0.15",
+        ports=("http:TCP:80",),
+        type="LoadBalancer",
+        externalIPs=["192.0.2.1"],
+    ),
+    service("prod/assoc", "10.96.0.16", ports=("sigtran:SCTP:2905",)),
     service("prod/none-ready", "10.96.0.13", ports=("http:TCP:80",)),
     endpoint_slice("prod/none-ready-1", endpoint("10.1.0.20", ready=False), of="none-ready"),
     service("prod/db", "None", ports=("pg:TCP:5432",)),
@@ -84,15 +94,18 @@ POSITIVE = [
     ("C1", f"dual.{SVC} A", [f"dual.{SVC}. 5 A 10.96.0.11"]),
     ("C1", f"dual.{SVC} AAAA", [f"dual.{SVC}. 5 AAAA fd00:96::b"]),
     ("C4", f"none-ready.{SVC} A", [f"none-ready.{SVC}. 5 A 10.96.0.13"]),
+    ("C3", f"node-port.{SVC} A", [f"node-port.{SVC}. 5 A 10.96.0.14"]),
+    ("C3", f"balanced.{SVC} A", [f"balanced.{SVC}. 5 A 10.96.0.15"]),
+    ("C11", f"_sigtran._sctp.assoc.{SVC} SRV", [f"_sigtran._sctp.assoc.{SVC}. 5 SRV 0 100 2905 assoc.{SVC}."]),
     ("C5", f"noport.{SVC} A", [f"noport.{SVC}. 5 A 10.96.0.12"]),
     ("B7", f"_http._tcp.{WEB} A", [f"_http._tcp.{WEB}. 5 A 10.96.0.10"]),
     ("C8", f"_http._tcp.{WEB} SRV", [f"_http._tcp.{WEB}. 5 SRV 0 100 80 {WEB}."]),
-    ("B7", f"http.tcp.{WEB} SRV", [f"http.tcp.{WEB}. 5 SRV 0 100 80 {WEB}."]),
+    ("B7 K4", f"http.tcp.{WEB} SRV", [f"http.tcp.{WEB}. 5 SRV 0 100 80 {WEB}."]),
     ("B7", f"_HTTP._TCP.{WEB} SRV", [f"_HTTP._TCP.{WEB}. 5 SRV 0 100 80 {WEB}."]),
     ("B8", f"_._tcp.{WEB} SRV", [f"_._tcp.{WEB}. 5 SRV 0 50 {port} {WEB}." for port in (80, 9090)]),
-    ("C6", f"{WEB} SRV", [f"{WEB}. 5 SRV 0 50 {port} {WEB}." for port in (80, 9090)]),
-    ("C7", f"dual.{SVC} SRV", [f"dual.{SVC}. 5 SRV 0 50 80 dual.{SVC}."]),
-    ("C10", f"10-1-0-7.{WEB} A", [f"10-1-0-7.{WEB}. 5 A 10.1.0.7"]),
+    ("C6 K1", f"{WEB} SRV", [f"{WEB}. 5 SRV 0 50 {port} {WEB}." for port in (80, 9090)]),
+    ("C7 K2", f"dual.{SVC} SRV", [f"dual.{SVC}. 5 SRV 0 50 80 dual.{SVC}."]),
+    ("C10 K3", f"10-1-0-7.{WEB} A", [f"10-1-0-7.{WEB}. 5 A 10.1.0.7"]),
     ("C10", f"10-1-0-7.{WEB} SRV", [f"10-1-0-7.{WEB}. 5 SRV 0 50 {port} 10-1-0-7.{WEB}." for port in (8080, 9090)]),
     ("C12", "dns-version.cluster.local TXT", ['dns-version.cluster.local. 28800 TXT "1.1.0"']),
     ("D1", f"{DB} A", [f"{DB}. 5 A 10.1.0.5", f"{DB}. 5 A 10.1.0.6"]),
@@ -110,7 +123,7 @@ POSITIVE = [
     ("E7", f"int.{SVC} CNAME", [f"int.{SVC}. 5 CNAME {WEB}."]),
     ("F2", "10-1-0-99.prod.pod.cluster.local A", ["10-1-0-99.prod.pod.cluster.local. 5 A 10.1.0.99"]),
     ("F2", "fd00--5.prod.pod.cluster.local AAAA", ["fd00--5.prod.pod.cluster.local. 5 AAAA fd00::5"]),
-    ("B11", "x.y.10-1-0-5.prod.pod.cluster.local A", ["x.y.10-1-0-5.prod.pod.cluster.local. 5 A 10.1.0.5"]),
+    ("B11 K11", "x.y.10-1-0-5.prod.pod.cluster.local A", ["x.y.10-1-0-5.prod.pod.cluster.local. 5 A 10.1.0.5"]),
     ("F4", "10.0.96.10.in-addr.arpa PTR", [f"10.0.96.10.in-addr.arpa. 5 PTR {WEB}."]),
     ("F5", "5.0.1.10.in-addr.arpa PTR", [f"5.0.1.10.in-addr.arpa. 5 PTR db-0.{DB}."]),
     ("F5", "7.0.1.10.in-addr.arpa PTR", [f"7.0.1.10.in-addr.arpa. 5 PTR 10-1-0-7.{WEB}."]),
@@ -134,10 +147,10 @@ NO_DATA = [
     ("F11", f"{WEB} PTR"), ("A10", f"{WEB} NS"), ("C5", f"noport.{SVC} SRV"),
     ("D10", f"portless.{SVC} SRV"), ("D5", f"twin.{SVC} AAAA"), ("E8", f"ext.{SVC} SRV"),
     ("E8", f"ext.{SVC} TXT"), ("E8", f"ext.{SVC} HTTPS"), ("E5", f"int.{SVC} AAAA"),
-    ("E5", f"lost.{SVC} A"), ("E6", f"self.{SVC} A"), ("E6", f"ping.{SVC} A"),
-    ("D11", f"badname.{SVC} A"), ("B2", "cluster.local A"), ("B2", "svc.cluster.local A"),
+    ("E5 K8", f"lost.{SVC} A"), ("E6", f"self.{SVC} A"), ("E6", f"ping.{SVC} A"),
+    ("D11", f"badname.{SVC} A"), ("B2 F18", "cluster.local A"), ("F18", "cluster.local AAAA"), ("F18", "cluster.local SRV"), ("F18", "cluster.local MX"), ("F18", "cluster.local PTR"), ("F18", "cluster.local ANY"), ("B2", "svc.cluster.local A"),
     ("B2", "pod.cluster.local HTTPS"), ("B3", "prod.svc.cluster.local A"),
-    ("B4", "prod.pod.cluster.local A"), ("A11", "nope.nowhere.cluster.local SOA"),
+    ("B4", "prod.pod.cluster.local A"), ("A11 K5", "nope.nowhere.cluster.local SOA"),
     ("A11", "7.0.1.10.in-addr.arpa SOA"), ("F10", "in-addr.arpa PTR"), ("F16", "cluster.local NS"),
     ("F16", "ns.dns.cluster.local A"), ("F15", "ns.dns.cluster.local MX"),
     ("F2", "1-2-3-4.prod.pod.cluster.local AAAA"),
@@ -151,15 +164,15 @@ def test_names_that_exist_without_the_type_are_nodata(rule: str, question: str) 
 
 NO_NAME = [
     ("B3", "ghost.svc.cluster.local A"), ("B5", "foo.cluster.local A"),
-    ("B5", "dns.cluster.local A"), ("B5", "web.prod.cluster.local A"),
+    ("B5 K7", "dns.cluster.local A"), ("B5", "web.prod.cluster.local A"),
     ("C12", "dns-version.cluster.local A"), ("B6", f"_tcp.{WEB} SRV"),
     ("B8", f"_http._udp.{WEB} SRV"), ("B8", f"_nope._tcp.{WEB} A"), ("B9", f"a.b.c.{WEB} A"),
     ("B10", f"*.{SVC} A"), ("B11", "x.y.z.10-1-0-5.prod.pod.cluster.local A"),
     ("B12", "web.orphan.svc.cluster.local A"), ("B13", f"api.example.net.{SVC} A"),
-    ("C13", "cluster.local TXT"), ("C13", "svc.cluster.local TXT"), ("C13", f"{SVC} TXT"),
+    ("C13 F18 K6", "cluster.local TXT"), ("C13", "svc.cluster.local TXT"), ("C13", f"{SVC} TXT"),
     ("C13", "ns.dns.cluster.local TXT"), ("D4", f"empty.{SVC} A"), ("D4", f"empty.{SVC} SRV"),
     ("D8", f"10-1-0-5.{DB} A"), ("D2", f"10-1-0-9.{DB} A"), ("E8", f"_x._tcp.ext.{SVC} SRV"),
-    ("E8", f"foo.ext.{SVC} A"), ("E9", f"extip.{SVC} A"),
+    ("E8", f"foo.ext.{SVC} A"), ("E9 K9", f"extip.{SVC} A"),
     ("F2", "10-1-0-99.ghost.pod.cluster.local A"), ("F2", "999-1-1-1.prod.pod.cluster.local A"),
     ("F2", "010-0-0-1.prod.pod.cluster.local A"), ("F2", "foo.prod.pod.cluster.local A"),
     ("F5", "9.0.1.10.in-addr.arpa PTR"), ("F9", "9.9.9.10.in-addr.arpa PTR"),
@@ -254,7 +267,7 @@ SERVED_BY_US: tuple[KubeObject, ...] = (
 
 @pytest.mark.parametrize("zone", ["cluster.local", "CLUSTER.Local"])
 def test_the_name_server_is_the_service_in_front_of_this_process(zone: str) -> None:
-    """F14, F15, register K13."""
+    """F14, F15, F17, register K13."""
     cluster = zones(*SERVED_BY_US, local_addresses=("10.1.0.53",))
 
     found = cluster.lookup(wire_name(zone), wire_name("cluster.local"), 2)
@@ -296,3 +309,58 @@ def test_every_finding_names_its_owners(question: str, owners: set[object]) -> N
 
     assert not isinstance(finding, Chase)
     assert set(finding.owners or ()) == owners
+
+
+def test_a_headless_service_without_a_selector_has_the_slices_that_carry_its_label() -> None:
+    """D13."""
+    headless = service("prod/manual", "None", ports=("x:TCP:1",))
+    slices = (
+        endpoint_slice("prod/by-hand", "192.0.2.7", of="manual", ports=("x:TCP:1",)),
+        endpoint_slice("prod/manual", "192.0.2.8", of="", ports=("x:TCP:1",)),
+    )
+    cluster = zones(namespace("prod"), headless, *slices)
+    found = cluster.lookup(wire_name(f"manual.{SVC}"), wire_name("cluster.local"), 1)
+
+    assert isinstance(found, Found)
+    assert zone_texts(found.answer) == [f"manual.{SVC}. 5 A 192.0.2.7"]
+
+
+def test_without_slices_only_cluster_ips_have_names() -> None:
+    """D14: ``noendpoints`` watches no slices."""
+    cluster = zones(
+        namespace("prod"),
+        service("prod/web", "10.96.0.10", ports=("http:TCP:80",)),
+        service("prod/db", "None", ports=("pg:TCP:5432",)),
+        no_endpoints=True,
+    )
+    zone = wire_name("cluster.local")
+    arpa = wire_name("in-addr.arpa")
+
+    assert isinstance(cluster.lookup(wire_name(WEB), zone, 1), Found)
+    assert isinstance(cluster.lookup(wire_name(DB), zone, 1), NoName)
+    assert isinstance(cluster.lookup(wire_name(f"10-1-0-7.{WEB}"), zone, 1), NoName)
+    assert isinstance(cluster.lookup(wire_name("7.0.1.10.in-addr.arpa"), arpa, 12), NoName)
+
+
+def test_a_service_that_changes_its_kind_answers_anew_at_once() -> None:
+    """E10."""
+    cluster = zones(namespace("prod"), service("prod/web", external_name="api.example.net"))
+    zone = wire_name("cluster.local")
+    assert isinstance(cluster.lookup(wire_name(WEB), zone, 1), Chase)
+
+    cluster.index.store.apply(service("prod/web", "10.96.0.10", ports=("http:TCP:80",)))
+    assert isinstance(cluster.lookup(wire_name(WEB), zone, 1), Found)
+
+
+def test_the_clusterset_has_a_serial_of_its_own() -> None:
+    """A5: moved by changes of ServiceImports, which leave the cluster zone's serial alone."""
+    cluster = zones(namespace("prod"))
+    kind = {"metadata": {"name": "web", "namespace": "prod"}, "spec": {"ips": ["10.100.0.1"]}}
+    store = cluster.index.store
+    store.apply(msgspec.convert(kind, ServiceImport))
+    before = (cluster.index.serial, cluster.index.multicluster_serial)
+    kind["spec"] = {"ips": ["10.100.0.2"]}
+    store.apply(msgspec.convert(kind, ServiceImport))
+
+    assert before == (7, 0)
+    assert cluster.index.multicluster_serial == 7
