@@ -22,6 +22,9 @@ from svcdns.plugins.base import FOREVER, Owner
 DEFAULT_LIMIT = 65536
 """Entries of one table: some 30 MB when full of ordinary answers."""
 
+PREPARED_SHARE = 2
+"""One prepared answer serves every spelling and cookie of a question: half as many will do."""
+
 LARGEST = 4096
 """Octets of an answer that is worth storing; larger ones are rare and would crowd out others."""
 
@@ -120,7 +123,7 @@ class AnswerTable:
     def prepare(self, key: QuestionKey, prepared: Prepared) -> None:
         """Store records by question, pushing out the oldest when there are too many."""
         self.discard(key)
-        if len(self.prepared) >= self.limit:
+        if len(self.prepared) * PREPARED_SHARE >= self.limit:
             self.discard(next(iter(self.prepared)))
         self.prepared[key] = prepared
         self._own(key, prepared.owners)

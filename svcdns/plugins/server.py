@@ -19,7 +19,15 @@ from svcdns.dns.query import Query, Rejected, parse
 from svcdns.dns.render import assemble, bare, body, render
 from svcdns.dns.response import Response
 from svcdns.plugins.accounts import Accounts
-from svcdns.plugins.answers import LARGEST, AnswerTable, Entry, Prepared, QuestionKey, Tally
+from svcdns.plugins.answers import (
+    DEFAULT_LIMIT,
+    LARGEST,
+    AnswerTable,
+    Entry,
+    Prepared,
+    QuestionKey,
+    Tally,
+)
 from svcdns.plugins.base import (
     Ask,
     Client,
@@ -36,6 +44,9 @@ from svcdns.plugins.base import (
 )
 from svcdns.plugins.chain import Block, Router
 from svcdns.plugins.rotation import orders
+
+STREAM_SHARE = 8
+"""Streams carry a small part of the queries and get that part of the memory for answers."""
 
 DEPTH_LIMIT = 8
 """Queries inside a query (CNAME targets asked of the whole server) before we give up."""
@@ -106,7 +117,8 @@ class Server:
         """Give the answers for one kind of socket; *family* as in :attr:`Client.family`."""
         found = self._tables.get((transport, family))
         if found is None:
-            found = self._tables[transport, family] = AnswerTable()
+            limit = DEFAULT_LIMIT if transport is Transport.UDP else DEFAULT_LIMIT // STREAM_SHARE
+            found = self._tables[transport, family] = AnswerTable(limit)
         return found
 
     def drop(self, owners: Iterable[Owner]) -> None:
