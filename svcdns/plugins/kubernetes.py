@@ -52,7 +52,7 @@ Differences
 Parity: CoreDNS ``plugin/kubernetes/handler.go``; rules A to I of the behaviour reference.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -78,7 +78,7 @@ from svcdns.plugins.base import (
     then,
 )
 from svcdns.plugins.clusters import Cluster
-from svcdns.zones import transfer
+from svcdns.zones import labels, transfer
 from svcdns.zones.owners import Owner, touched
 from svcdns.zones.zone import Chase, ClusterZones, Found, NoData, NoName, Owners
 
@@ -110,6 +110,12 @@ class Kubernetes:
         if not self.cluster.store.synced:
             return () if origin in self.zones.options.zones else None
         return transfer.records(self.zones, origin)
+
+    def metadata(self, request: Request) -> Mapping[str, str]:
+        """Give the labels ``kubernetes/…`` of a query and its client (rule G14)."""
+        cluster = self.cluster
+        asked = labels.of_query(self.zones, request.query.name)
+        return asked | labels.of_client(cluster.index, cluster.store, request.client.address)
 
     def serve(self, request: Request, proceed: Handler) -> Outcome:
         """Answer names of the zones; leave the others to the next plugin."""

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from svcdns.corefile.fallthrough import Fallthrough
+from svcdns.dns.query import Query, parse
 from svcdns.dns.response import Record, Response
 from svcdns.kube.objects import Kind, KubeObject
 from svcdns.kube.source import ApiSource
@@ -15,6 +16,7 @@ from svcdns.plugins.base import (
     Outcome,
     Rendered,
     Reply,
+    Request,
     Storable,
     Transport,
 )
@@ -216,3 +218,12 @@ def test_dnssec_ok_changes_nothing_but_the_echo() -> None:
 
     assert rows(plain) == rows(signed)
     assert (plain.ednsflags, signed.ednsflags) == (0, 0x8000)
+
+
+def test_the_labels_of_a_query_can_be_logged() -> None:
+    """G14: what ``metadata`` collects from this plugin."""
+    query = parse(question(f"web.{SVC} A"))
+    assert isinstance(query, Query)
+    request = Request(query, CLIENT, 0.0, lambda request: Failed(2))
+
+    assert plugin().metadata(request)["kubernetes/service"] == "web"
