@@ -181,9 +181,10 @@ class Kubernetes:
 
         def combine(outcome: Outcome, _now: float) -> Outcome:
             match outcome:
-                case Reply(response=response):
+                case Reply(response=response, background=background):
                     answer = (*chase.answer, *response.answer)
-                    return Reply(Response(answer=answer, aa=True, tc=response.tc), NAME)
+                    whole = Response(answer=answer, aa=True, tc=response.tc)
+                    return Reply(whole, NAME, background=background)
                 case Drop() | Stream():
                     return self._negative(request, zone, Rcode.NOERROR, None)
                 case _:

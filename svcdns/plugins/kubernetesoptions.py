@@ -12,6 +12,7 @@ from svcdns.corefile.fallthrough import Fallthrough
 from svcdns.corefile.options import Line
 from svcdns.dns.name import to_text
 from svcdns.dns.reverse import is_reverse
+from svcdns.kube import selectors
 from svcdns.kube.objects import Kind
 from svcdns.kube.source import ApiSource
 from svcdns.zones.options import PodMode, ZoneOptions
@@ -64,9 +65,9 @@ class _Reader:
                 names = frozenset(line.rest(at_least=1))
                 self.zone = replace(self.zone, namespaces=self.zone.namespaces | names)
             case "labels":
-                self.labels = " ".join(line.rest(at_least=1))
+                self.labels = _selector(line)
             case "namespace_labels":
-                self.namespace_labels = " ".join(line.rest(at_least=1))
+                self.namespace_labels = _selector(line)
             case "pods":
                 self.zone = replace(self.zone, pods=PodMode(line.word(*PodMode)))
             case "endpoint_pod_names":
@@ -121,15 +122,15 @@ class _Reader:
             kinds.append(Kind.POD)
         if self.zone.multicluster:
             kinds.append(Kind.SERVICE_IMPORT)
-        selectors: dict[Kind, str] = {}
+        chosen: dict[Kind, str] = {}
         if self.labels:
             labelled = (Kind.SERVICE, Kind.ENDPOINT_SLICE, Kind.POD)
-            selectors = {kind: self.labels for kind in labelled if kind in kinds}
+            chosen = {kind: self.labels for kind in labelled if kind in kinds}
         if self.namespace_labels:
-            selectors[Kind.NAMESPACE] = self.namespace_labels
+            chosen[Kind.NAMESPACE] = self.namespace_labels
         fields = {Kind.POD: LIVE_PODS} if Kind.POD in kinds else {}
         return replace(
-            self.source, kinds=tuple(kinds), label_selectors=selectors, field_selectors=fields
+            self.source, kinds=tuple(kinds), label_selectors=chosen, field_selectors=fields
         )
 
 
@@ -149,6 +150,16 @@ def read(line: Line, zones: tuple[bytes, ...], warn: Callable[[str], None]) -> S
         reader.option(option)
     reader.check(line)
     return reader.finish()
+
+
+def _selector(line: Line) -> str:
+    """Take a label selector, which the API server would refuse at every watch if it is none."""
+    text = " ".join(line.rest(at_least=1))
+    try:
+        selectors.parse(text)
+    except ValueError as error:
+        raise line.error(str(error)) from error
+    return text
 
 
 def _not_negative(text: str) -> float:

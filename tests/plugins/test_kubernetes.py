@@ -11,6 +11,7 @@ from svcdns.kube.store import Store
 from svcdns.plugins.base import (
     Ask,
     ClusterSource,
+    Delay,
     Drop,
     Failed,
     Outcome,
@@ -150,6 +151,16 @@ def test_a_target_that_fails_leaves_the_name_alone() -> None:
     for outcome, found, authority in cases:
         got = rows(answer(server_of([plugin(), always(outcome)]), f"ext.{SVC} A"))
         assert got == ("NOERROR", "qr aa rd", found, authority, [])
+
+
+def test_work_that_nobody_waits_for_is_passed_on_from_the_target() -> None:
+    """J18: a target that ``cache`` wants to renew is renewed."""
+    renewal = Ask(Delay(0.0), lambda result, now: Drop())
+    spawned: list[Ask] = []
+    forward = always(replace(outside(), background=(renewal,)), "forward")
+    answer(server_of([plugin(), forward], spawned=spawned), f"ext.{SVC} A")
+
+    assert spawned == [renewal]
 
 
 def test_a_truncated_target_truncates_the_answer() -> None:

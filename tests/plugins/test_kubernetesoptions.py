@@ -114,6 +114,7 @@ BROKEN = [
     ("G13", "multicluster x.local", 2, "x.local. is not among the zones"),
     ("G9", "apiserver_qps -1", 3, "0 or more"),
     ("G8", "tls a", 3, "Wrong argument count"),
+    ("G3", "labels app in a, b", 3, "app in a"),
     ("G6", "ttl", 3, "Wrong argument count"),
     ("G8", "kubeconfig a b c", 3, "Wrong argument count"),
 ]
