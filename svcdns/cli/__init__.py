@@ -67,15 +67,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(name: str, words: list[str]) -> int:
-    command = cast("Command", import_module(f"svcdns.cli.{name}"))
-    parser = argparse.ArgumentParser(
-        prog=f"svcdns {name}",
-        description=command.HELP,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    command.add_arguments(parser)
-    try:
+    try:  # around the import too: it takes long enough to meet a Ctrl-C
+        command = cast("Command", import_module(f"svcdns.cli.{name}"))
+        parser = argparse.ArgumentParser(
+            prog=f"svcdns {name}",
+            description=command.HELP,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(parser)
         return command.run(parser.parse_args(words))
     except ConfigError as error:
         print(error, file=sys.stderr)

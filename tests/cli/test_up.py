@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from svcdns import cli
 from svcdns.aio.up import demo_directory
 from svcdns.cli import main, up
 from svcdns.errors import ConfigError
@@ -70,3 +71,16 @@ def test_an_upstream_that_is_none_is_refused_at_start(
 ) -> None:
     assert main(["up", str(tmp_path), "--no-proxy", "--upstream", "10.0.0.1:x9"]) == 1
     assert "invalid port 'x9'" in capfd.readouterr().err
+
+
+def test_ctrl_c_while_a_command_is_imported_is_status_130_without_a_trace(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(name: str) -> None:
+        assert name == "svcdns.cli.up"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", interrupted)
+
+    assert main(["up"]) == 130
+    assert capfd.readouterr() == ("", "")
