@@ -156,8 +156,9 @@ def _tries(store: Store, services: list[Service], reach: Reach) -> Iterator[tupl
             label = f"_{named.name}._{named.protocol.lower()}"
             yield f"{dig} +short SRV {label}.{fqdn(service, reach.zone)}", "port and target"
             break
-    if headless:
-        yield f"{dig} +short {fqdn(headless[0], reach.zone)}", "every ready endpoint"
+    populated = [one for one in headless if _ready(store, one)]
+    if populated:
+        yield f"{dig} +short {fqdn(populated[0], reach.zone)}", "every ready endpoint"
         host = _hostname(store, headless)
         if host:
             yield f"{dig} +short {host[0]}.{fqdn(host[1], reach.zone)}", "one endpoint by its name"
@@ -168,7 +169,13 @@ def _tries(store: Store, services: list[Service], reach: Reach) -> Iterator[tupl
         namespace = addressed[0].key[0]
         yield f"{dig} missing.{namespace}.svc.{reach.zone}", "NXDOMAIN with the SOA"
     if reach.proxy:
-        yield from _connections(addressed, reach)
+        yield from _connections([one for one in addressed if _ready(store, one)], reach)
+
+
+def _ready(store: Store, service: Service) -> bool:
+    """Tell whether a Service has an endpoint that answers; without one, trying it only fails."""
+    slices = store.slices_of(service.key)
+    return any(endpoint.ready for one in slices for endpoint in one.endpoints or ())
 
 
 def _hostname(store: Store, headless: list[Service]) -> tuple[str, Service] | None:

@@ -60,6 +60,9 @@ def test_commands_are_for_these_objects() -> None:
         service("db", clusterIP="None"),
         pod("db-0", "db", spec={"hostname": "first", "subdomain": "db"}),
         service("clock", clusterIP="127.1.1.3", ports=[{"port": 53, "protocol": "UDP"}]),
+        pod("web-0", "web"),
+        pod("cart-0", "cart"),
+        pod("clock-0", "clock"),
     )
 
     dig = "dig @127.0.0.1 -p 1053"
@@ -79,6 +82,25 @@ def test_commands_are_for_these_objects() -> None:
     ]
 
 
+def test_what_has_no_ready_endpoint_is_not_suggested_to_be_reached() -> None:
+    directory = Directory()
+    not_ready = {"podIP": "127.2.2.2", "conditions": [{"type": "Ready", "status": "False"}]}
+    directory.put(
+        "a.yaml",
+        service("alone", clusterIP="127.1.1.1", ports=[{"port": 8080}]),
+        service("clock", clusterIP="127.1.1.2", ports=[{"port": 5353, "protocol": "UDP"}]),
+        service("db", clusterIP="None"),
+        pod("db-0", "db", status=not_ready),
+    )
+
+    dig = "dig @127.0.0.1 -p 1053"
+    assert tries(directory) == [
+        f"{dig} alone.default.svc.cluster.local",
+        f"{dig} +short -x 127.1.1.1",
+        f"{dig} missing.default.svc.cluster.local",
+    ]
+
+
 def test_without_a_proxy_nothing_is_connected_to() -> None:
     directory = Directory()
     directory.put("a.yaml", service("web", clusterIP="127.1.1.1"))
@@ -91,7 +113,7 @@ def test_without_a_proxy_nothing_is_connected_to() -> None:
 def test_a_port_that_takes_privileges_is_shown_where_it_is() -> None:
     directory = Directory()
     ports = [{"name": "a", "port": 80}, {"name": "b", "port": 8080}]
-    directory.put("a.yaml", service("web", clusterIP="127.1.1.1", ports=ports))
+    directory.put("a.yaml", service("web", clusterIP="127.1.1.1", ports=ports), pod("web-0", "web"))
 
     assert any("a:80/TCP (at 9080),b:8080/TCP" in line for line in shown(directory))
     assert "curl http://127.1.1.1:9080/" in tries(directory)
