@@ -41,11 +41,12 @@ async def load(
     Raises:
         CredentialsError: With the file, what is wrong with it, and what to do.
     """
-    missing = [path for path in paths.split(os.pathsep) if path and not _exists(path)]
+    named = [path for path in paths.split(os.pathsep) if path]
+    missing = [path for path in named if not _exists(path)]
+    if missing == named:
+        raise CredentialsError(f"kubeconfig {paths}: no such file")
     try:
         merged = KubeConfigMerger(paths)
-        if merged.config is None:
-            raise CredentialsError(f"kubeconfig {paths}: no such file")
         for path in missing:
             warn(f"kubeconfig {path} does not exist; the others of {paths} are used")
         return await _access(merged.config.value, context, environ)
@@ -53,6 +54,9 @@ async def load(
         raise CredentialsError(_about(paths, str(error))) from error
     except SvcdnsError:
         raise
+    except (AttributeError, TypeError) as error:  # empty, or something else than a mapping
+        text = f"it is empty or does not have the form of a kubeconfig: {error}"
+        raise CredentialsError(_about(paths, text)) from error
     except Exception as error:  # the package answers odd files with whatever comes up
         raise CredentialsError(_about(paths, f"it cannot be used: {error}")) from error
 
