@@ -3,7 +3,8 @@
 Connections live long (NodeLocal DNSCache forwards everything over a few of them), so queries are
 read ahead and an answer may overtake a slower one (RFC 7766 §6.2.1.1); CoreDNS answers a
 connection's queries one by one.  Everything a client can pile up is bounded: queries under way on
-a connection, octets that it does not read, connections, and time.
+a connection, octets that it does not read, connections, and time; and a client that reads as fast
+as it asks takes turns with all others.
 
 Parity: CoreDNS ``core/dnsserver/server.go`` and rule J12 for the time-outs.
 """
@@ -48,6 +49,8 @@ class Limits(Struct, frozen=True):
     "Queries on one connection; -1: no limit."
     under_way: int = 128
     "Queries of one connection waiting for an answer; reading pauses beyond."
+    turn: float = 0.002
+    "Seconds of answering one connection before others come in between."
     connections: int = 4096
     "Connections of one listener; the one that was idle longest makes room."
 
@@ -183,12 +186,13 @@ class _Connection(asyncio.Protocol):
         self._reading = True
         self._finishing = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._next_turn: asyncio.Handle | None = None
         self._futures: set[asyncio.Future[object]] = set()
 
     @property
     def busy(self) -> bool:
         """Whether an answer is still owed."""
-        return bool(self._under_way or self._outbox or not self._writable)
+        return bool(self._under_way or self._outbox or self._next_turn or not self._writable)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -208,6 +212,8 @@ class _Connection(asyncio.Protocol):
         self._listener.leave(self)
         if self._deadline:
             self._deadline.cancel()
+        if self._next_turn:
+            self._next_turn.cancel()
         self._outbox.clear()
 
     def data_received(self, data: bytes) -> None:
@@ -243,15 +249,27 @@ class _Connection(asyncio.Protocol):
     def _listener_is_tls(self) -> bool:
         return self._transport.get_extra_info("ssl_object") is not None
 
+    def _take_turn(self) -> None:
+        self._next_turn = None
+        if not self._transport.is_closing():
+            self._work()
+
     def _work(self) -> None:
         """Answer the frames that are there, as far as the bounds allow."""
+        if self._next_turn:
+            return
         limits = self._listener.limits
+        turn_ends = self._loop.time() + limits.turn
         while self._writable and not self._outbox and self._under_way < limits.under_way:
             wire = self._frame()
             if wire is None:
                 break
             self._answer(wire)
             if self._transport.is_closing():
+                return
+            if len(self._buffer) >= _HEADER and self._loop.time() >= turn_ends:
+                self._next_turn = self._loop.call_soon(self._take_turn)
+                self._pause()
                 return
         else:
             self._pause()
@@ -327,7 +345,7 @@ class _Connection(asyncio.Protocol):
 
     def _late(self) -> None:
         """Close a connection on which nothing happened; wait on while an answer is owed."""
-        if self._under_way and self._writable:
+        if (self._under_way or self._next_turn) and self._writable:
             self._expect(self._listener.limits.idle)
         elif self._writable:
             self._transport.close()

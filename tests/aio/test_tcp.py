@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from svcdns.aio.tcp import Limits, StreamListener, open_socket
 from svcdns.aio.upstream import Upstreams
-from svcdns.plugins.base import Ask, Transport
+from svcdns.plugins.base import Ask, Client, Rendered, Transport
 from tests.support.certificates import authority
 from tests.support.server import EchoServer
 from tests.support.waiting import until
@@ -113,6 +113,48 @@ async def test_frames_may_arrive_octet_by_octet(upstreams: Upstreams) -> None:
         writer.close()
 
     assert names == ["a.example.", "b.example."]
+
+
+async def test_a_client_that_pipelines_takes_turns_with_others(upstreams: Upstreams) -> None:
+    """Reading as fast as it asks, it never meets the limit of what may wait to be read."""
+    asked: list[int] = []
+    many = 500
+
+    class Interrupted(EchoServer):
+        def respond(self, wire: bytes, client: Client, now: float) -> Rendered | Ask:
+            asked.append(client.port)
+            if asked.count(client.port) == 2:  # well inside the many
+                others.write(frame("other.example."))
+            return super().respond(wire, client, now)
+
+    limits = Limits(turn=0)
+    async with listening(upstreams, server=Interrupted(), limits=limits) as (_, port):
+        other, others = await asyncio.open_connection("127.0.0.1", port)
+        others.write(frame("first.example."))
+        await read(other)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(frame("a.example.") * many)
+        for _number in range(many):
+            await read(reader)
+        await read(other)
+        writer.close()
+        others.close()
+
+    assert asked.index(asked[0], 1) < many // 2
+
+
+async def test_a_client_that_closes_its_side_gets_the_answers_of_later_turns(
+    upstreams: Upstreams,
+) -> None:
+    """RFC 7766 §6.2.4."""
+    async with listening(upstreams, limits=Limits(turn=0)) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(frame("a.example.") * 20)
+        writer.write_eof()
+        for _number in range(20):
+            await read(reader)
+        assert await closed(reader)
+        writer.close()
 
 
 async def test_a_fast_answer_overtakes_a_slow_one(upstreams: Upstreams) -> None:
