@@ -7,14 +7,13 @@ import pytest
 import yaml
 
 from tests.support.deploy import DEPLOY, by_identity, one_of, parse, read, resources
-from tests.support.helm import Chart, ChartError
+from tests.support.helm import lint, refused, render
 
-CHART = Chart(DEPLOY / "chart")
 PROXY = {"enabled": True, "apiServer": "https://10.0.0.1:6443"}
 
 
 def _render(**values: Any) -> dict[tuple[str, str, str], dict[str, Any]]:
-    return by_identity(parse(CHART.render(values)))
+    return by_identity(parse(render(values)))
 
 
 def test_by_default_the_chart_gives_the_objects_of_the_dns_base() -> None:
@@ -62,7 +61,7 @@ COREFILE = ".:5353 {\n    whoami\n}\n"
     [
         ({"replicas": 3}, "Deployment", "spec.replicas", 3),
         ({"image": "registry.example/svcdns:9"}, "Deployment", "spec.template.spec.containers.0.image", "registry.example/svcdns:9"),
-        ({"resources": {"limits": {"memory": "1Gi"}}}, "Deployment", "spec.template.spec.containers.0.resources", {"limits": {"memory": "1Gi"}}),
+        ({"resources": {"limits": {"memory": "1Gi"}}}, "Deployment", "spec.template.spec.containers.0.resources", {"limits": {"memory": "1Gi"}, "requests": {"cpu": "100m", "memory": "70Mi"}}),
         ({"priorityClassName": "high"}, "Deployment", "spec.template.spec.priorityClassName", "high"),
         ({"clusterIP": "10.96.0.10"}, "Service", "spec.clusterIP", "10.96.0.10"),
         ({"corefile": COREFILE}, "ConfigMap", "data.Corefile", COREFILE),
@@ -71,7 +70,7 @@ COREFILE = ".:5353 {\n    whoami\n}\n"
 def test_a_value_reaches_its_field(
     values: dict[str, Any], kind: str, path: str, expected: object
 ) -> None:
-    found: Any = one_of(parse(CHART.render({"dns": values})), kind)
+    found: Any = one_of(parse(render({"dns": values})), kind)
     for step in path.split("."):
         found = found[int(step) if step.isdigit() else step]
 
@@ -100,18 +99,27 @@ def test_the_proxys_mode_is_a_value() -> None:
     assert yaml.safe_load(config["data"]["config.conf"])["mode"] == "userspace"
 
 
-def test_the_proxy_is_not_installed_without_a_way_to_the_api_server() -> None:
-    with pytest.raises(ChartError, match="say where the API server is"):
-        CHART.render({"proxy": {"enabled": True}})
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"proxy": {"enabled": True}}, "say where the API server is"),
+        ({"dns": {"replcas": 3}}, "replcas"),
+        ({"dns": {"replicas": "three"}}, "replicas"),
+        ({"proxy": {**PROXY, "mode": "ipvs"}}, "mode"),
+        ({"nodeLocal": {}}, "nodeLocal"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused(values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(refused(), match=complaint):
+        render(values)
 
 
-def test_a_value_that_does_not_exist_is_an_error_here() -> None:
-    with pytest.raises(ChartError, match="replcas"):
-        CHART.render({"dns": {"replcas": 3}})
+def test_helm_finds_nothing_to_complain_of() -> None:
+    assert lint() == []
 
 
 def test_everything_goes_into_the_namespace_of_the_release() -> None:
-    objects = parse(CHART.render({"proxy": PROXY, "dns": {"readPods": True}}, namespace="apart"))
+    objects = parse(render({"proxy": PROXY, "dns": {"readPods": True}}, namespace="apart"))
 
     assert {one["metadata"].get("namespace", "apart") for one in objects} == {"apart"}
     subjects = [s for one in objects for s in one.get("subjects", ())]
@@ -119,5 +127,5 @@ def test_everything_goes_into_the_namespace_of_the_release() -> None:
 
 
 def test_the_rendered_chart_is_valid() -> None:
-    for one in parse(CHART.render({"proxy": PROXY, "dns": {"clusterIP": "10.96.0.10"}})):
+    for one in parse(render({"proxy": PROXY, "dns": {"clusterIP": "10.96.0.10"}})):
         kubernetes_validate.validate(one, "1.34", strict=True)

@@ -72,9 +72,19 @@ def test_kustomizations_name_every_file_beside_them(directory: str) -> None:
     assert set(kustomization["resources"]) == beside
 
 
+def _kubectl_minor() -> int:
+    said = subprocess.run(
+        [str(KUBECTL), "version", "--client", "--output", "json"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return int(yaml.safe_load(said.stdout)["clientVersion"]["minor"].rstrip("+"))
+
+
 @pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
 @pytest.mark.parametrize("directory", [*BASES, "kind"])
 def test_kustomize_builds(directory: str) -> None:
+    if directory == "kind" and _kubectl_minor() < 21:
+        pytest.skip("kubectl is older than 1.21: its kustomize takes no patches from files")
     done = subprocess.run(
         [str(KUBECTL), "kustomize", str(DEPLOY / directory)],
         capture_output=True, text=True, timeout=60, check=False,
