@@ -72,6 +72,19 @@ def _bind(source: str, target: Path, *, writable: bool) -> None:
         _mount("-o", "remount,bind,ro", str(target))
 
 
+def _inside(root: Path, target: str) -> Path:
+    """Give the place of *target* under *root*, links (``/var/run``) followed as a container would."""
+    found = root
+    for part in Path(target.lstrip("/")).parts:
+        found = found / part
+        if found.is_symlink():
+            # An absolute link starts at the root of the container, not of the machine.
+            found = root / os.path.normpath(
+                found.parent.relative_to(root) / found.readlink()
+            ).lstrip("/")
+    return found
+
+
 def _privileges(spec: Container) -> None:
     """Become the user with no more than the container's capabilities."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -104,7 +117,7 @@ def main(path: str) -> None:
     root = Path(spec.root)
     _mount("--bind", str(root), str(root))
     for one in spec.mounts:
-        _bind(one.source, root / one.target.lstrip("/"), writable=one.writable)
+        _bind(one.source, _inside(root, one.target), writable=one.writable)
     if spec.read_only:
         _mount("-o", "remount,bind,ro", str(root))
     os.chroot(root)
