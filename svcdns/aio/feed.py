@@ -56,10 +56,12 @@ async def feed(
     await connection.open()
     reflectors = [Reflector(kind, store, delay=_delay, now=clock()) for kind in source.kinds]
     report = Narrator(store, connection.url, reflectors, log, registry, clock)
+    works = [ListWatch(one, source, connection, report, clock) for one in reflectors]
+    for work in works:
+        work.others = [one for one in works if one is not work]
     try:
         async with asyncio.TaskGroup() as tasks:
-            for reflector in reflectors:
-                work = ListWatch(reflector, source, connection, report, clock)
+            for reflector, work in zip(reflectors, works, strict=True):
                 tasks.create_task(work.run(), name=f"reflector {reflector.kind}")
             tasks.create_task(report.watch_ages(), name="age of the copies")
     finally:

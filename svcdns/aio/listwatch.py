@@ -5,8 +5,9 @@ Decoding takes turns with the rest of the process: nothing here holds the loop f
 """
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, assert_never
 
@@ -88,6 +89,9 @@ class ListWatch:
         self._clock = clock
         self._path = path(reflector.kind)
         self._turn_over = 0.0
+        self._sooner = asyncio.Event()
+        self.others: Sequence[ListWatch] = ()
+        "Those that ask the same server; told when an outage is over."
 
     async def run(self) -> None:
         """List and watch, for ever."""
@@ -95,13 +99,24 @@ class ListWatch:
             command = self._reflector.next_command(self._clock())
             match command:
                 case Wait(until=until):
-                    await asyncio.sleep(max(0.0, until - self._clock()))
+                    await self._wait(until)
                 case ReloadCredentials():
                     await self._connection.reload()
                 case List() | WatchList() | Watch():
                     await self._attempt(command)
                 case _:
                     assert_never(command)
+
+    def reachable(self) -> None:
+        """Ask again soon: the server has answered somebody else."""
+        if self._reflector.reachable(self._clock()):
+            self._sooner.set()
+
+    async def _wait(self, until: float) -> None:
+        self._sooner.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, until - self._clock())):
+                await self._sooner.wait()
 
     async def _attempt(self, command: List | WatchList | Watch) -> None:
         reflector = self._reflector
@@ -110,7 +125,9 @@ class ListWatch:
         deadline = lambda: reflector.deadline  # noqa: E731 - it moves with every chunk
         try:
             async with self._connection.get(self._path, parameters, deadline) as chunks:
-                reflector.started(self._clock())
+                if reflector.started(self._clock()):
+                    for other in self.others:
+                        other.reachable()
                 if isinstance(command, List):
                     await self._list(chunks)
                 else:

@@ -139,6 +139,7 @@ class Reflector:
         self.not_before = 0.0
         "When the next request may be sent (monotonic seconds)."
         self._reload = False
+        self._unreachable = False
         # Where we are: a version to watch from, or a list to begin or to go on with.
         self._version = ""
         self._continue = ""
@@ -182,11 +183,33 @@ class Reflector:
         self._silent = True
         return self._command
 
-    def started(self, now: float) -> None:
-        """Report that the request was answered; the time to connect is not the stream's."""
+    def started(self, now: float) -> bool:
+        """Report that the request was answered; the time to connect is not the stream's.
+
+        Returns:
+            Whether the server could not be reached before: the others have to be told that it can
+            (:meth:`reachable`).
+        """
         self._opened = now
         self._answered = True
         self.heard = now
+        back, self._unreachable = self._unreachable, False
+        return back
+
+    def reachable(self, now: float) -> bool:
+        """Report that somebody else was answered by this server.
+
+        An outage makes every kind wait for itself, up to half a minute; when one of them is served
+        again, the others need not sit out theirs (client-go does not know of each other).
+
+        Returns:
+            Whether the wait is shorter now.
+        """
+        sooner = now + self._delay(1)
+        if not self._unreachable or self.not_before <= sooner:
+            return False
+        self.not_before = sooner
+        return True
 
     def received(self, now: float) -> None:
         """Report that octets arrived, whatever they say."""
@@ -252,6 +275,7 @@ class Reflector:
         """Report that the request, or its stream, failed."""
         initial, streaming = self._initial, self._streaming
         self._ended_healthy(now)
+        self._unreachable = not self._answered and error.status == 0
         match error:
             case ResourceExpired():
                 self._expired()
@@ -277,6 +301,7 @@ class Reflector:
 
     def stalled(self, now: float) -> None:
         """Report that the deadline passed without an octet."""
+        self._unreachable = not self._answered
         if self._initial:
             self._watch_list = False
             self._fail(now, free=True)

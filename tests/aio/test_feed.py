@@ -132,6 +132,28 @@ async def test_i4_a_restart_finds_what_vanished_meanwhile_and_keeps_the_rest_unt
         assert feed.log.having("INFO", "answers again: services")
 
 
+async def test_after_an_outage_the_first_kind_that_is_served_wakes_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def delay(failures: int) -> float:
+        task = asyncio.current_task()
+        assert task
+        patient = failures > 1 and task.get_name() != f"reflector {Kind.SERVICE}"
+        return 3600.0 if patient else 0.01
+
+    monkeypatch.setattr(feed_module, "_delay", delay)
+    kinds = (Kind.SERVICE, Kind.NAMESPACE, Kind.ENDPOINT_SLICE)
+    async with FakeApiServer() as server, feeding(source_of(server.url, *kinds)) as feed:
+        await feed.synced()
+        await server.stop()
+        for kind in ("namespaces", "endpointslices"):
+            await feed.until(lambda kind=kind: feed.log.having("WARNING", kind, "in 3600.0 s"))
+        server.state.put(apistate.endpoint_slice("ns/a", ["10.0.0.1"]))
+        await server.start()
+        await feed.until(lambda: feed.store.slices)
+        await feed.until(lambda: feed.log.having("INFO", "answers again: namespaces"))
+
+
 async def test_a_cut_connection_resumes_without_a_list() -> None:
     async with FakeApiServer() as server, feeding(source_of(filled(server, "a").url)) as feed:
         await feed.synced()

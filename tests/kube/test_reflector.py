@@ -308,6 +308,38 @@ def test_an_outage_before_the_first_list_does_not_delay_the_fall_back_to_pages()
     assert isinstance(script.command(), List)
 
 
+def test_when_another_kind_is_served_again_an_outage_is_not_sat_out() -> None:
+    script = Script().listed("a")
+    for _ in range(20):
+        script.command()
+        script.fail(REFUSED)
+        script.now = script.reflector.not_before
+    script.command()
+    script.fail(REFUSED)
+
+    assert script.reflector.reachable(script.now)
+    assert script.command() == Wait(script.now + 1.0)
+    assert not script.reflector.reachable(script.now), "it must not be pushed away again and again"
+    script.now += 1.0
+    script.command()
+    assert script.reflector.started(script.now), "the others are told"
+    assert not script.reflector.started(script.now)
+
+
+@pytest.mark.parametrize(
+    "error", [ApiUnavailable(429, "TooManyRequests", "", retry_after=60.0), ApiError(403, "", "no")]
+)
+def test_who_was_refused_and_not_unreached_waits_on(error: ApiError) -> None:
+    script = Script()
+    for _ in range(3):
+        script.command()
+        script.fail(error)
+        waits = script.reflector.not_before
+        assert not script.reflector.reachable(script.now)
+        assert script.reflector.not_before == waits
+        script.now = waits
+
+
 def test_a_list_ends_the_count_of_an_outage() -> None:
     script = Script(watch_list=False)
     for _ in range(5):
