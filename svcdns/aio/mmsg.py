@@ -32,7 +32,7 @@ number keeps the beginnings from sharing one line of the processor's cache."""
 
 ID_OCTETS: Final = 2
 
-_NAME_OCTETS = 32
+NAME_OCTETS: Final = 32
 """A place for ``sockaddr_in6``, which has 28."""
 
 _IPV6_PKTINFO = 50
@@ -42,17 +42,19 @@ _MAPPED = bytes(10) + b"\xff\xff"
 _LINK_LOCAL = b"\xfe\x80"
 
 
-class _Iovec(Structure):
+class Iovec(Structure):
+    """``struct iovec``: one part of a message."""
+
     _fields_ = (("base", c_void_p), ("octets", c_size_t))  # type: ignore[mutable-override]  # as below
 
 
-class _Message(Structure):
+class Message(Structure):
     """``struct mmsghdr``: a ``msghdr``, and the octets received or sent."""
 
     _fields_ = (  # type: ignore[mutable-override]  # read once, by the class's making
         ("name", c_void_p),
         ("name_octets", c_uint),
-        ("parts", POINTER(_Iovec)),
+        ("parts", POINTER(Iovec)),
         ("part_count", c_size_t),
         ("control", c_void_p),
         ("control_octets", c_size_t),
@@ -62,7 +64,8 @@ class _Message(Structure):
     )
 
 
-_libc = ctypes.CDLL(None, use_errno=True)
+libc = ctypes.CDLL(None, use_errno=True)
+"""With ``recvmmsg`` and ``sendmmsg`` where :func:`available`."""
 
 
 def available() -> bool:
@@ -72,8 +75,8 @@ def available() -> bool:
         sys.platform == "linux"
         and sys.byteorder == "little"
         and sizeof(c_void_p) == 8
-        and hasattr(_libc, "recvmmsg")
-        and hasattr(_libc, "sendmmsg")
+        and hasattr(libc, "recvmmsg")
+        and hasattr(libc, "sendmmsg")
     )
 
 
@@ -93,7 +96,7 @@ class Batch:
         self._wildcard = wildcard
         self._control_octets = socket.CMSG_SPACE(20 if self._six else 12) if wildcard else 0
         self._received = mmap.mmap(-1, STRIDE * PLACES)
-        self._names = bytearray(_NAME_OCTETS * PLACES)
+        self._names = bytearray(NAME_OCTETS * PLACES)
         self._controls = bytearray(max(1, self._control_octets) * PLACES)
         self._answers = mmap.mmap(-1, STRIDE * PLACES)
         self.inbox = memoryview(self._received)
@@ -101,24 +104,24 @@ class Batch:
         self.outbox = memoryview(self._answers)
         "Answers without their ID, each from its place's start."
         self.starts = tuple(at * STRIDE for at in range(PLACES))
-        self._incoming = (_Message * PLACES)()
-        self._outgoing = (_Message * PLACES)()
-        self._in_parts = (_Iovec * PLACES)()
-        self._out_parts = (_Iovec * (2 * PLACES))()
+        self._incoming = (Message * PLACES)()
+        self._outgoing = (Message * PLACES)()
+        self._in_parts = (Iovec * PLACES)()
+        self._out_parts = (Iovec * (2 * PLACES))()
         self._connect()
-        words = sizeof(_Message) // sizeof(c_uint)
+        words = sizeof(Message) // sizeof(c_uint)
         self.lengths = (
             memoryview(self._incoming)
             .cast("B")
-            .cast("I")[_Message.octets.offset // sizeof(c_uint) :: words]
+            .cast("I")[Message.octets.offset // sizeof(c_uint) :: words]
         )
         "Octets of each datagram received."
         self.answer_lengths = memoryview(self._out_parts).cast("B").cast("L")[3::4]
         "Octets of each answer without its ID; to be set."
         self._headers = memoryview(self._incoming).cast("B")
         self._fresh = bytes(self._headers)
-        self._receive = _libc.recvmmsg
-        self._send = _libc.sendmmsg
+        self._receive = libc.recvmmsg
+        self._send = libc.sendmmsg
 
     def _connect(self) -> None:
         """Set every pointer, once."""
@@ -128,15 +131,15 @@ class Batch:
         )
         for at, start in enumerate(self.starts):
             incoming, outgoing = self._incoming[at], self._outgoing[at]
-            self._in_parts[at] = _Iovec(received + start, LARGEST_DATAGRAM)
-            self._out_parts[2 * at] = _Iovec(received + start, ID_OCTETS)
-            self._out_parts[2 * at + 1] = _Iovec(answers + start, 0)
+            self._in_parts[at] = Iovec(received + start, LARGEST_DATAGRAM)
+            self._out_parts[2 * at] = Iovec(received + start, ID_OCTETS)
+            self._out_parts[2 * at + 1] = Iovec(answers + start, 0)
             incoming.parts = ctypes.pointer(self._in_parts[at])
             incoming.part_count = 1
             outgoing.parts = ctypes.pointer(self._out_parts[2 * at])
             outgoing.part_count = 2
             for message in (incoming, outgoing):
-                message.name = names + at * _NAME_OCTETS
+                message.name = names + at * NAME_OCTETS
                 message.name_octets = 28 if self._six else 16
                 if self._wildcard:
                     message.control = controls + at * self._control_octets
@@ -176,7 +179,7 @@ class Batch:
         refused = 0
         messages = self._outgoing
         while first < end:
-            start = ctypes.byref(messages, first * sizeof(_Message))
+            start = ctypes.byref(messages, first * sizeof(Message))
             sent: int = self._send(self._fd, start, end - first, 0)
             if sent < 0:
                 refused += 1
@@ -200,12 +203,12 @@ class Batch:
 
     def mapped(self, place: int) -> bool:
         """Whether a datagram came over IPv4 to an IPv6 socket."""
-        start = place * _NAME_OCTETS + 8
+        start = place * NAME_OCTETS + 8
         return self._names[start : start + 12] == _MAPPED
 
     def peer(self, place: int) -> tuple[str, int] | tuple[str, int, int, int]:
         """Give a datagram's sender as :mod:`socket` writes it."""
-        name = self._names[place * _NAME_OCTETS : (place + 1) * _NAME_OCTETS]
+        name = self._names[place * NAME_OCTETS : (place + 1) * NAME_OCTETS]
         port = int.from_bytes(name[2:4], "big")
         if not self._six:
             return socket.inet_ntoa(bytes(name[4:8])), port

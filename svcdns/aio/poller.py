@@ -48,7 +48,22 @@ class Again(Protocol):
 class Poller:
     """Dispatches events of many sockets; starts and stops as one."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        before: Callable[[], None] | None = None,
+        after: Callable[[], None] | None = None,
+    ) -> None:
+        """Watch nothing yet.
+
+        Args:
+            loop: Serves the events.
+            before: Called before each batch of events.
+            after: Called after it, while the batch's sockets are all still open.
+        """
+        self._before = before
+        self._after = after
         self._loop = loop
         self._epoll = select.epoll()
         self._ready: dict[int, Callable[[int], None]] = {}
@@ -134,6 +149,8 @@ class Poller:
             if not batch:
                 return
             self._serving = True
+            if self._before is not None:
+                self._before()
             for descriptor, events in batch:
                 target = ready.get(descriptor)
                 if target is None:
@@ -142,6 +159,8 @@ class Poller:
                     target(events)
                 except Exception as error:  # noqa: BLE001 (a bug costs one connection, not all)
                     self._report(error, target)
+            if self._after is not None:
+                self._after()
             self._serving = False
             if self._closing:
                 self._sweep()

@@ -12,14 +12,15 @@ answer (DNS: its source port is not used again; 10 s outlast a resolver's repeti
 """
 
 import asyncio
-import errno
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
 from itertools import takewhile
 
+from svcdns.aio.datagrams import Name, boxes, renew
 from svcdns.aio.poller import LEVEL, Poller
 from svcdns.aio.refusal import Refuser
+from svcdns.aio.tcpconnection import SHORTAGES
 from svcdns.proxy.balancer import Endpoint
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.served import Served
@@ -36,14 +37,8 @@ SWEEP_SECONDS = 2.0
 SESSIONS_LIMIT = 16_384
 """Sessions at most, one descriptor each; beyond it the one longest idle goes."""
 
-DATAGRAM_OCTETS = 65_535
-"""More than fits into a datagram (65,507 over IPv4)."""
-
 DATAGRAMS = 64
-"""Datagrams taken from one socket in one turn."""
-
-SESSION_BUFFER_OCTETS = 1 << 20
-"""Receive buffer asked for; the kernel gives at most ``net.core.rmem_max``."""
+"""Datagrams taken from one endpoint's socket in one turn."""
 
 
 class UdpRelay:
@@ -55,13 +50,26 @@ class UdpRelay:
         *,
         warn: Callable[[str], None],
         limit: int = SESSIONS_LIMIT,
+        batches: bool | None = None,
     ) -> None:
-        self.poller = Poller(loop)
+        """Watch nothing yet.
+
+        Args:
+            loop: Serves the sockets.
+            warn: Takes a line for the log.
+            limit: Sessions at most.
+            batches: Whether to move many datagrams with one call; by default if that is possible.
+        """
+        self.inbox, self.outbox = boxes(batches=batches)
+        self.poller = Poller(loop, before=self._begin, after=self.outbox.flush)
         self.refuser = Refuser()
         self.clock = loop.time
         self.limit = limit
-        self.dropped = 0
-        "Datagrams that could not be passed on: buffers full, or nobody to pass them to."
+        self.now = loop.time()
+        "When the batch of events that is being served began."
+        self.round = 0
+        "Number of that batch."
+        self.undeliverable = 0
         self.evicted = 0
         "Sessions that ended because of the limit."
         self.sessions: OrderedDict[UdpSession, None] = OrderedDict()
@@ -70,6 +78,16 @@ class UdpRelay:
         self._warn = warn
         self._sweeper: asyncio.TimerHandle | None = None
         self._warned = False
+
+    @property
+    def dropped(self) -> int:
+        """Datagrams that could not be passed on: buffers full, or nobody to pass them to."""
+        return self.undeliverable + self.outbox.refused
+
+    def _begin(self) -> None:
+        """Note when a batch of events begins: one look at the clock serves all its datagrams."""
+        self.now = self.clock()
+        self.round += 1
 
     def start(self) -> None:
         """Serve datagrams from now on."""
@@ -86,58 +104,74 @@ class UdpRelay:
         self.poller.stop()
 
     def open(
-        self, frontend: "UdpFrontend", client: tuple[str, int], tried: list[Endpoint]
+        self, frontend: "UdpFrontend", name: Name, tried: list[Endpoint]
     ) -> "UdpSession | None":
-        """Begin a session for *client*; None when no endpoint or no descriptor is to be had."""
-        now = self.clock()
-        if len(self.sessions) >= self.limit:
-            self._evict()
-        while True:
-            endpoint = frontend.served.pick(frontend.need, client[0], now, tried)
-            if endpoint is None:
-                return None
+        """Begin a session for a client; None when no endpoint or no descriptor is to be had."""
+        family = frontend.need.listener.family
+        spare = self._evict(family) if len(self.sessions) >= self.limit else None
+        sock = spare or self._new_socket(family)
+        if sock is None:
+            return None
+        endpoint = self._connect(sock, frontend, self.inbox.host(name), tried)
+        if endpoint is None:
+            self.poller.close(sock)
+            return None
+        session = UdpSession(self, frontend, name, endpoint, sock)
+        if sock is spare:
+            self.poller.retarget(sock.fileno(), session)
+        else:
             try:
-                sock = self._connected(endpoint, frontend.need.listener.family)
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE) and self.sessions:
-                    self._short(error)
-                    self._evict()
-                    continue
-                frontend.served.failed(endpoint, now)
-                tried.append(endpoint)
-                continue
-            session = UdpSession(self, frontend, client, endpoint, sock)
-            try:
-                self.poller.add(session.descriptor, session, LEVEL)
+                self.poller.add(sock.fileno(), session, LEVEL)
             except OSError as error:
                 sock.close()
                 self._short(error)
                 return None
-            self.sessions[session] = None
-            endpoint.active += 1
-            endpoint.connections += 1
-            return session
+        self.sessions[session] = None
+        endpoint.active += 1
+        endpoint.connections += 1
+        return session
 
-    @staticmethod
-    def _connected(endpoint: Endpoint, family: int) -> socket.socket:
+    def _new_socket(self, family: int) -> socket.socket | None:
+        """Open a socket; None without descriptors, after which there is room for the next one."""
         kind = socket.AF_INET if family == 4 else socket.AF_INET6
-        sock = socket.socket(kind, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
-            sock.connect(endpoint.sockaddr)
-        except OSError:
-            sock.close()
-            raise
-        return sock
+            return socket.socket(kind, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        except OSError as error:
+            self._short(error)
+            if error.errno in SHORTAGES and self.sessions:
+                self._evict(0)
+            return None
+
+    def _connect(
+        self, sock: socket.socket, frontend: "UdpFrontend", host: str, tried: list[Endpoint]
+    ) -> Endpoint | None:
+        """Connect to an endpoint for the client at *host*; None when there is none to be had."""
+        while True:
+            endpoint = frontend.served.pick(frontend.need, host, self.now, tried)
+            if endpoint is None:
+                return None
+            try:
+                sock.connect(endpoint.sockaddr)
+            except OSError:
+                frontend.served.failed(endpoint, self.now)
+                tried.append(endpoint)
+                continue
+            return endpoint
 
     def _short(self, error: OSError) -> None:
         if not self._warned:
             self._warned = True
             self._warn(f"UDP sessions end early to make room for new ones: {error.strerror}")
 
-    def _evict(self) -> None:
-        """End the session longest idle."""
-        next(iter(self.sessions)).close()
+    def _evict(self, family: int) -> socket.socket | None:
+        """End the session longest idle; its socket, as good as new, if it is of *family*."""
         self.evicted += 1
+        session = next(iter(self.sessions))
+        sock = session.leave()
+        if session.frontend.need.listener.family == family and renew(sock):
+            return sock
+        self.poller.close(sock)
+        return None
 
     def _sweep(self) -> None:
         now = self.clock()
@@ -168,39 +202,29 @@ class UdpFrontend:
         self.sock = sock
         self.need = need
         self.served = served
-        self.sessions: dict[tuple[str, int], UdpSession] = {}
+        self.sessions: dict[Name, UdpSession] = {}
         self._relay = relay
 
     def ready(self, events: int) -> None:
         """Pass on what clients have sent, within bounds."""
-        receive, sessions, relay = self.sock.recvfrom, self.sessions, self._relay
-        now = relay.clock()
-        for _ in range(DATAGRAMS):
-            try:
-                data, client = receive(DATAGRAM_OCTETS)
-            except BlockingIOError:
-                return
-            except OSError:
-                continue  # an error of a datagram sent earlier; the next call goes on
-            session = sessions.get(client)
-            if session is None:
-                session = relay.open(self, client, [])
-                if session is None:
-                    relay.dropped += 1
-                    continue
-                sessions[client] = session
-            session.forward(data, now)
-
-    def answer(self, data: bytes, client: tuple[str, int]) -> None:
-        """Send *data* to *client* from the address it asked."""
+        sessions, relay = self.sessions, self._relay
         try:
-            self.sock.sendto(data, client)
+            arrived = relay.inbox.receive(self.sock)
         except OSError:
-            self._relay.dropped += 1
+            return  # an error of a datagram sent earlier; whatever waits is reported again
+        for name, data in arrived:
+            session = sessions.get(name)
+            if session is None:
+                session = relay.open(self, name, [])
+                if session is None:
+                    relay.undeliverable += 1
+                    continue
+                sessions[name] = session
+            session.forward(data)
 
     def refuse(self, client: tuple[str, int], octets: int) -> None:
         """Tell *client* that no endpoint took its datagram."""
-        self._relay.dropped += 1
+        self._relay.undeliverable += 1
         listener = self.need.listener
         self._relay.refuser.refuse(client, (listener.address, listener.port), octets)
 
@@ -220,13 +244,13 @@ class UdpSession:
 
     __slots__ = (
         "_burst",
+        "_name",
         "_relay",
+        "_round",
         "_sock",
         "_tried",
         "_unanswered",
-        "client",
         "closed",
-        "descriptor",
         "endpoint",
         "frontend",
         "last",
@@ -238,94 +262,104 @@ class UdpSession:
         self,
         relay: UdpRelay,
         frontend: UdpFrontend,
-        client: tuple[str, int],
+        name: Name,
         endpoint: Endpoint,
         sock: socket.socket,
     ) -> None:
         self._relay = relay
         self._sock = sock
+        self._name = name
         self._burst = 1
+        self._round = 0
         self._tried: list[Endpoint] = []
         self._unanswered: bytes | None = None
         self.frontend = frontend
-        self.client = client
         self.endpoint = endpoint
-        self.descriptor = sock.fileno()
-        self.last = relay.clock()
+        self.last = relay.now
         self.sent = 0
         self.received = 0
         self.closed = False
+
+    @property
+    def client(self) -> tuple[str, int]:
+        """Address and port of the client."""
+        return self._relay.inbox.client(self._name)
 
     def expires(self) -> float:
         """Tell when the session has idled for long enough."""
         flow = self.sent > 1 or self.received > 1
         return self.last + (FLOW_SECONDS if flow else EXCHANGE_SECONDS)
 
-    def forward(self, data: bytes, now: float) -> None:
+    def forward(self, data: bytes | memoryview) -> None:
         """Send a client's datagram to the endpoint."""
-        self.last = now
-        self._relay.sessions.move_to_end(self)
+        relay = self._relay
+        self.last = relay.now
+        relay.sessions.move_to_end(self)
         self.sent += 1
         if not self.received:
-            self._unanswered = data
+            self._unanswered = bytes(data)
         try:
             self.endpoint.sent += self._sock.send(data)
         except ConnectionRefusedError:
-            self._unanswered = data
+            self._unanswered = bytes(data)
             self._refused()
         except OSError:
-            self._relay.dropped += 1
+            relay.undeliverable += 1
 
     def ready(self, events: int) -> None:
         """Pass on what the endpoint has sent.
 
-        One datagram is taken at first and more when there were more last time: a question with one
-        answer is not worth a system call that finds nothing.
+        One datagram is taken, and more when there were more in the batch of events before this
+        one: a question with one answer is not worth a system call that finds nothing.
         """
-        receive = self._sock.recv
+        relay, endpoint, number = self._relay, self.endpoint, self._relay.round
+        again = self._round + 1 == number
+        self._burst = min(self._burst * 2, DATAGRAMS) if again else 1
+        self._round = number
+        self.last = relay.now
+        relay.sessions.move_to_end(self)
+        take = relay.outbox.take
         for _ in range(self._burst):
             try:
-                data = receive(DATAGRAM_OCTETS)
+                endpoint.received += take(self._sock, self.frontend.sock, self._name)
             except BlockingIOError:
-                self._burst = 1
                 return
             except OSError:
                 self._refused()
                 return
             if not self.received:
-                self.frontend.served.balancer.succeeded(self.endpoint)
+                self.frontend.served.balancer.succeeded(endpoint)
                 self._unanswered = None
                 self._tried.clear()
             self.received += 1
-            self.last = self._relay.clock()
-            self._relay.sessions.move_to_end(self)
-            self.endpoint.received += len(data)
-            self.frontend.answer(data, self.client)
-        self._burst = min(self._burst * 2, DATAGRAMS)
 
     def _refused(self) -> None:
         """The endpoint is not there: go on with another one, with the datagram that was lost."""
-        frontend, data, tried = self.frontend, self._unanswered, [*self._tried, self.endpoint]
-        frontend.served.failed(self.endpoint, self._relay.clock())
+        relay, frontend, data = self._relay, self.frontend, self._unanswered
+        tried = [*self._tried, self.endpoint]
+        frontend.served.failed(self.endpoint, relay.now)
         self.close()
         if data is None:
             return
-        heir = self._relay.open(frontend, self.client, tried)
+        heir = relay.open(frontend, self._name, tried)
         if heir is None:
             frontend.refuse(self.client, len(data))
             return
         frontend.served.retries += 1
         heir._tried = tried
-        frontend.sessions[self.client] = heir
-        heir.forward(data, self._relay.clock())
+        frontend.sessions[self._name] = heir
+        heir.forward(data)
 
     def close(self) -> None:
         """End the session; the client's next datagram begins another one."""
-        if self.closed:
-            return
+        if not self.closed:
+            self._relay.poller.close(self.leave())
+
+    def leave(self) -> socket.socket:
+        """End the session, once, and give up its socket, which is still connected and watched."""
         self.closed = True
         self.endpoint.active -= 1
         self._relay.sessions.pop(self, None)
-        if self.frontend.sessions.get(self.client) is self:
-            del self.frontend.sessions[self.client]
-        self._relay.poller.close(self._sock)
+        if self.frontend.sessions.get(self._name) is self:
+            del self.frontend.sessions[self._name]
+        return self._sock

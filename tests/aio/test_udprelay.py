@@ -1,6 +1,7 @@
 """Datagrams through a relay: flows, exchanges, sizes, and endpoints that are not there."""
 
 import asyncio
+import errno
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from svcdns.aio.datagrams import boxes
 from svcdns.aio.udprelay import EXCHANGE_SECONDS, FLOW_SECONDS, UdpRelay
 from svcdns.aio.userspace import UserspaceProxy
 from svcdns.proxy.model import ServicePlan
@@ -194,6 +196,60 @@ class TestSessions:
                 b.send(b"y")
                 assert await receive(b) == b"y"
                 assert len(relay(proxy).sessions) == 3
+
+    async def test_who_gets_the_socket_of_an_ended_session_hears_nothing_of_it(self) -> None:
+        """The socket goes to the next client, but its port and what waits in it do not."""
+        answers: list[tuple[bytes, tuple[str, int]]] = []
+        async with (
+            datagram_endpoints(1, lambda data: [] if data == b"slow" else [data]) as servers,
+            proxying(udp_plan(PLACES[0])) as proxy,
+        ):
+            relay(proxy).limit = 1
+            with client() as a, client() as b:
+                a.send(b"slow")
+                await until(lambda: bool(servers[0].taken))
+                answers.append((b"late", servers[0].taken[0][1]))
+                b.send(b"question")
+                assert await receive(b) == b"question"
+                for data, old in answers:
+                    servers[0].send(data, old)
+                b.send(b"another")
+                assert await receive(b) == b"another"
+                assert relay(proxy).evicted == 1
+                ((_, first), *_, (_, last)) = servers[0].taken
+                assert first != last
+
+    async def test_without_descriptors_the_session_longest_idle_makes_room(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with datagram_endpoints(1), proxying(udp_plan(PLACES[0])) as proxy:
+            with client() as a, client() as b:
+                a.send(b"1")
+                assert await receive(a) == b"1"
+                with monkeypatch.context() as patch:
+                    patch.setattr("svcdns.aio.udprelay.socket.socket", _no_descriptors)
+                    b.send(b"lost")
+                    await until(lambda: relay(proxy).dropped == 1)
+                assert not relay(proxy).sessions
+                b.send(b"2")
+                assert await receive(b) == b"2"
+
+
+def _no_descriptors(*_: object) -> socket.socket:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+@pytest.mark.parametrize("batches", [True, False])
+async def test_one_datagram_at_a_time_or_many_is_the_same_to_clients(
+    batches: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("svcdns.aio.udprelay.boxes", lambda **_: boxes(batches=batches))
+    parts = [b"%03d" % n for n in range(40)]
+    async with datagram_endpoints(1, lambda data: parts), proxying(udp_plan(PLACES[0])):
+        with client() as sock:
+            for _ in range(3):
+                sock.send(b"all of it")
+            assert [await receive(sock) for _ in range(120)] == parts * 3
 
 
 async def test_a_flow_follows_its_address_to_another_service_r109() -> None:

@@ -114,6 +114,10 @@ class DatagramEndpoint:
         for answer in self._reply(data):
             self._sock.sendto(answer, client)
 
+    def send(self, data: bytes, client: tuple[str, int]) -> None:
+        """Send something unasked."""
+        self._sock.sendto(data, client)
+
     def close(self) -> None:
         """Be not there any more."""
         if self._sock.fileno() != -1:
