@@ -3,7 +3,7 @@
 import platform
 import time
 
-from benchmarks import cold, cookies, hot, live, mix, outside, randomcase, sizes, tcp
+from benchmarks import cold, cookies, hot, live, mix, nftables, outside, randomcase, sizes, tcp
 from benchmarks.servers import Servers
 from benchmarks.table import QUICK, ROUNDS, cluster
 
@@ -23,6 +23,7 @@ def main() -> None:
             print(f"{server.name:10}{server.ready:8.2f} s")
     live.measure()
     sizes.measure()
+    nftables.measure()
     print(f"\n{time.monotonic() - started:.0f} s")
 
 

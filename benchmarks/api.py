@@ -1,17 +1,20 @@
 """The tests' API server with a generated cluster: ``python -m benchmarks.api SERVICES``.
 
 Writes its URL when it listens.  Then each line of its input is an order, answered with a line:
-``add N`` creates Service N, ``churn R`` changes R slices a second from now on.
+``add N`` creates Service N, ``serve N`` creates it with its slice, ``swap N K`` gives it the new
+endpoint K in place of one it has, ``churn R`` changes R slices a second from now on, ``stir R``
+swaps R endpoints a second from now on.
 """
 
 import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cluster import Cluster
+from benchmarks.cluster import Balanced, Cluster
 from benchmarks.load import CLIENT_CORE, pinned
 from svcdns.kube.objects import Kind
 from tests.support.apiserver import FakeApiServer
@@ -20,13 +23,24 @@ from tests.support.apistate import ApiState
 TICK = 0.02
 """Seconds between two bursts of changes."""
 
+STIRRED_FROM = 100_000
+"""Number of the first endpoint that ``stir`` makes."""
+
 
 class ApiProcess:
     """This module as a process beside the caller's."""
 
-    def __init__(self, services: int) -> None:
+    def __init__(self, services: int, *, enter: Sequence[str] = (), balanced: bool = False) -> None:
+        """Start it.
+
+        Args:
+            services: Size of the cluster.
+            enter: Command prefix, for another network namespace.
+            balanced: Whether every Service has a cluster IP.
+        """
+        command = [*enter, sys.executable, "-m", "benchmarks.api", str(services)]
         self._process = subprocess.Popen(
-            pinned(CLIENT_CORE, [sys.executable, "-m", "benchmarks.api", str(services)]),
+            pinned(CLIENT_CORE, [*command, "balanced"] if balanced else command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -53,11 +67,12 @@ class ApiProcess:
 class Api:
     """A server and what is asked of it."""
 
-    def __init__(self, services: int) -> None:
-        self._cluster = Cluster(services)
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
         self._server = FakeApiServer(ApiState(window=100_000))
         self._changes = 0
         self._lists: dict[str, list[dict[str, Any]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         for kind, body in self._cluster.lists().items():
             self._lists[kind] = json.loads(body)["items"]
             for found in self._lists[kind]:
@@ -68,17 +83,45 @@ class Api:
         async with self._server:
             _say(self._server.url)
             while line := await loop.run_in_executor(None, sys.stdin.readline):
-                order, number = line.split()
-                if order == "add":
-                    self._add(int(number))
-                else:
-                    churn = asyncio.create_task(self._churn(int(number)))
-                    churn.add_done_callback(lambda task: task.exception())
+                order, *numbers = line.split()
+                match order, [int(one) for one in numbers]:
+                    case "add", [number]:
+                        self._put(Kind.SERVICE, self._cluster.service(number))
+                    case "serve", [number]:
+                        self._put(Kind.ENDPOINT_SLICE, self._cluster.slice(number))
+                        self._put(Kind.SERVICE, self._cluster.service(number))
+                    case "swap", [number, new]:
+                        self._swap(number, new)
+                    case "churn", [rate]:
+                        self._background(self._churn(rate))
+                    case "stir", [rate]:
+                        self._background(self._stir(rate))
                 _say("done")
 
-    def _add(self, number: int) -> None:
-        cluster = Cluster(number + 1)
-        self._server.state.put({"kind": str(Kind.SERVICE), **cluster.service(number)})
+    def _put(self, kind: Kind, found: dict[str, Any]) -> None:
+        self._server.state.put({"kind": str(kind), **found})
+
+    def _swap(self, number: int, new: int) -> None:
+        piece = self._lists[str(Kind.ENDPOINT_SLICE)][number]
+        endpoints = piece["endpoints"]
+        at = self._changes % len(endpoints)
+        self._changes += 1
+        endpoints[at] = {**endpoints[at], "addresses": [Cluster.newcomer(new)]}
+        self._put(Kind.ENDPOINT_SLICE, piece)
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: done.exception())
+
+    async def _stir(self, rate: int) -> None:
+        loop = asyncio.get_running_loop()
+        began, done = loop.time(), 0
+        while True:
+            while done < rate * (loop.time() - began):
+                done += 1
+                self._swap(done % len(self._lists[str(Kind.ENDPOINT_SLICE)]), STIRRED_FROM + done)
+            await asyncio.sleep(TICK)
 
     async def _churn(self, rate: int) -> None:
         slices = self._lists[str(Kind.ENDPOINT_SLICE)]
@@ -87,7 +130,7 @@ class Api:
                 self._changes += 1
                 piece = slices[self._changes % len(slices)]
                 piece["endpoints"][0]["conditions"]["ready"] = self._changes % 2 == 0
-                self._server.state.put({"kind": str(Kind.ENDPOINT_SLICE), **piece})
+                self._put(Kind.ENDPOINT_SLICE, piece)
             await asyncio.sleep(TICK)
 
 
@@ -97,4 +140,5 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(Api(int(sys.argv[1])).run())
+    size = int(sys.argv[1])
+    asyncio.run(Api(Balanced(size) if sys.argv[2:] else Cluster(size)).run())

@@ -18,6 +18,7 @@ ENDPOINTS = 10
 
 _SERVICES_FROM = int(IPv4Address("10.96.0.0"))
 _PODS_FROM = int(IPv4Address("10.128.0.0"))
+_NEWCOMERS_FROM = int(IPv4Address("10.192.0.0"))
 _NODES = 500
 
 Object = dict[str, Any]
@@ -46,6 +47,11 @@ class Cluster:
         first = _PODS_FROM + number * ENDPOINTS
         return [str(IPv4Address(first + at)) for at in range(1, ENDPOINTS + 1)]
 
+    @staticmethod
+    def newcomer(number: int) -> str:
+        """Give the address of an endpoint that no Service has at first."""
+        return str(IPv4Address(_NEWCOMERS_FROM + number))
+
     def lists(self) -> dict[str, bytes]:
         """Give the body of each collection's list, by kind."""
         return {
@@ -55,7 +61,7 @@ class Cluster:
             for kind, items in (
                 ("Namespace", self._namespaces()),
                 ("Service", map(self.service, range(self.services))),
-                ("EndpointSlice", map(self._slice, range(self.services))),
+                ("EndpointSlice", map(self.slice, range(self.services))),
             )
         }
 
@@ -107,7 +113,7 @@ class Cluster:
             "status": {"loadBalancer": {}},
         }
 
-    def _slice(self, number: int) -> Object:
+    def slice(self, number: int) -> Object:
         name, namespace = f"svc-{number}", f"ns-{number % NAMESPACES}"
         labels = {
             "app": name,
@@ -129,6 +135,15 @@ class Cluster:
                 {"name": "metrics", "port": 9100, "protocol": "TCP"},
             ],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Balanced(Cluster):
+    """The same, but every Service has a cluster IP."""
+
+    @staticmethod
+    def headless(number: int) -> bool:
+        return False
 
 
 def _metadata(name: str, namespace: str | None, labels: dict[str, str]) -> Object:
