@@ -12,7 +12,7 @@ from msgspec import Struct
 from svcdns.proxy import schema
 from svcdns.proxy.model import Backend, Exposure, Frontend, Policy, PortId, ServicePlan, Verdict
 from svcdns.proxy.nft import Chain, Element
-from svcdns.proxy.schema import LOCAL_BIT, LOCAL_SLOTS, SLOTS_FROM, Schema, Way
+from svcdns.proxy.schema import LOCAL_BIT, LOCAL_SLOTS, SLOTS_FROM, Lead, Schema, Way
 from svcdns.proxy.slots import arrange
 
 
@@ -25,7 +25,7 @@ class Placed(Struct, frozen=True):
     local: tuple[Backend, ...] = ()
     "Backends of policy Local by slot."
     session: int = 0
-    "Identity of its pins, with :data:`svcdns.proxy.schema.LOCAL_BIT` clear; 0: no affinity."
+    "Identity of its pins, within :data:`svcdns.proxy.schema.SESSIONS`; 0: no affinity."
 
     def backends(self, policy: Policy) -> tuple[Backend, ...]:
         """Backends under a policy, by slot."""
@@ -59,7 +59,7 @@ def place(plan: ServicePlan, session: int, before: Placed | None) -> Placed:
 def session_of(port: PortId) -> int:
     """Give the identity that pins of a service port have; the same in every life of the proxy."""
     found = int.from_bytes(blake2s(str(port).encode(), digest_size=4).digest())
-    return found & ~LOCAL_BIT or 2 * LOCAL_BIT
+    return found & schema.SESSIONS or schema.FIRST_SESSION
 
 
 def pins(backends: Iterable[Backend]) -> dict[tuple[str, int], int]:
@@ -96,29 +96,34 @@ class _Writer:
         key = f"{address} . {self.protocol} . {frontend.port}"
         if frontend.exposure is Exposure.CLUSTER_IP:
             self.shared.add(Element(schema.CLUSTER_IPS, frontend.address))
-            verdict = self._lead(key, plan.internal, Way.FORWARD, node_port)
+            lead = self._lead(key, plan.internal, Way.FORWARD, node_port)
         elif plan.external is Policy.CLUSTER:
-            verdict = self._lead(key, Policy.CLUSTER, Way.MASQUERADE, node_port)
+            lead = self._lead(key, Policy.CLUSTER, Way.MASQUERADE, node_port)
         else:
-            verdict = self._local_policy(key, node_port)
-        if node_port and verdict == schema.REFUSE:
+            lead = self._local_policy(key, node_port)
+        if node_port and lead == schema.REFUSE:
             self.elements[schema.REFUSED_NODE_PORTS, f"{self.protocol} . {frontend.port}"] = ""
-            verdict = schema.REFUSE_NODE_PORT
-        self.elements[schema.SERVICES, key] = verdict
+            lead = schema.REFUSE_NODE_PORT
+        self._write(schema.SERVICES, key, lead)
         if frontend.exposure is Exposure.LOAD_BALANCER and plan.source_ranges:
             self._guard(key)
 
-    def _local_policy(self, key: str, node_port: bool) -> str:
+    def _write(self, name: str, key: str, lead: Lead) -> None:
+        self.elements[name, key] = str(lead)
+        verdicts = schema.LEADS if name == schema.SERVICES else schema.LEADS_BY_SOURCE
+        self.shared.add(Element(verdicts, str(lead), lead.verdict))
+
+    def _local_policy(self, key: str, node_port: bool) -> Lead:
         inside = self._lead(key, Policy.CLUSTER, Way.FORWARD, node_port)
         outside = self._lead(key, Policy.LOCAL, Way.LOCAL, node_port)
         if inside == outside:
             return inside
-        self.elements[schema.INSIDE, key] = inside
-        self.elements[schema.OUTSIDE, key] = outside
-        return f"goto {self.schema.local_policy(node_port)}"
+        self._write(schema.INSIDE, key, inside)
+        self._write(schema.OUTSIDE, key, outside)
+        return schema.LOCAL_POLICY[node_port]
 
-    def _lead(self, key: str, policy: Policy, way: Way, node_port: bool) -> str:
-        """Write what leads from a key to the backends of a policy; the verdict that starts it."""
+    def _lead(self, key: str, policy: Policy, way: Way, node_port: bool) -> Lead:
+        """Write what leads from a key to the backends of a policy; the beginning of it."""
         match self.placed.plan.verdict(policy):
             case Verdict.REJECT:
                 return schema.REFUSE
@@ -131,9 +136,10 @@ class _Writer:
         for slot, backend in enumerate(backends, first):
             value = f"{backend.address} . {backend.port}"
             self.elements[schema.SLOTS, f"{key} . {slot:#x}"] = value
-        return self._goto(self.schema.counted(way, len(backends), node_port))
+        self._need(self.schema.counted(way, len(backends), node_port))
+        return self.schema.counted_lead(way, len(backends), node_port)
 
-    def _session(self, policy: Policy, way: Way) -> str:
+    def _session(self, policy: Policy, way: Way) -> Lead:
         placed = self.placed
         session = placed.session | (LOCAL_BIT if policy is Policy.LOCAL else 0)
         backends = placed.backends(policy)
@@ -146,14 +152,14 @@ class _Writer:
             key = f"{placed.session} . {self.protocol} . {pin}"
             self.elements[schema.PINNED, key] = value
         plan = placed.plan
-        verdict = self._goto(self.schema.session(session, len(backends), plan.affinity))
+        self._need(self.schema.session(session, len(backends), plan.affinity))
         if way is not Way.MASQUERADE:
-            return verdict
-        return self._goto(self.schema.masquerade_session(session))
+            return self.schema.session_lead(session)
+        self._need(self.schema.masquerade_session(session))
+        return self.schema.masquerade_session_lead(session)
 
-    def _goto(self, chain: Chain) -> str:
+    def _need(self, chain: Chain) -> None:
         self.chains[chain.name] = chain
-        return f"goto {chain.name}"
 
     def _guard(self, key: str) -> None:
         self.elements[schema.GUARDED, key] = ""

@@ -99,7 +99,7 @@ class Ruleset:
             return 0
         session = session_of(plan.id)
         while self._sessions.setdefault(session, plan.key) != plan.key:
-            session = (session + 2 * schema.LOCAL_BIT) & 0xFFFFFFFF or 2 * schema.LOCAL_BIT
+            session = (session + schema.FIRST_SESSION) & schema.SESSIONS or schema.FIRST_SESSION
         return session
 
     def _follow_node(self, plan: ForwardingPlan, tx: Transaction, changes: "_Changes") -> None:

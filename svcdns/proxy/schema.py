@@ -1,15 +1,22 @@
 """The table: its sets, and the chains that look things up in them.
 
 Nothing here grows with the cluster.  A new connection takes one look-up of its address and port
-in the verdict map ``services``, which leads to a chain for the *number* of backends, which draws
-a slot and looks the backend up in the map ``slots``: two look-ups whatever there is, and one
+in the map ``services``, whose value is the number of a *lead*; ``leads`` knows the chain that goes
+with it, one for each *number* of backends, which draws a slot and looks the backend up in the map
+``slots``: three look-ups whatever there is, the second of them among a few dozen elements, and one
 element for each frontend and for each of its backends.
+
+The detour by ``leads`` is for the changes.  When a transaction adds a verdict to a map, the kernel
+checks every verdict of every map of the table (``nf_tables_validate``), which takes 4 ms where
+20,000 frontends have one each.  A new frontend of a known kind is a number, and takes none.
 
 ========================  =====================================================================
 set or map                content
 ========================  =====================================================================
-services                  frontend -> ``goto CHAIN`` or ``drop``; node ports under address 0
+services                  frontend -> lead; node ports under address 0
 inside, outside           under externalTrafficPolicy Local: for pods and the node; for others
+leads                     lead -> ``goto CHAIN`` or ``drop``
+leads-by-source           the same for ``inside`` and ``outside``: the kernel wants no circles
 slots                     frontend and slot -> backend
 guarded, admitted         LoadBalancer frontends with source ranges; frontend and range
 cluster-ips               every cluster IP, for ports it does not have and for masquerade
@@ -59,6 +66,8 @@ TABLE_NAME = "svcdns-proxy"
 SERVICES = "services"
 INSIDE = "inside"
 OUTSIDE = "outside"
+LEADS = "leads"
+LEADS_BY_SOURCE = "leads-by-source"
 SLOTS = "slots"
 GUARDED = "guarded"
 ADMITTED = "admitted"
@@ -76,10 +85,6 @@ PINNED = "pinned"
 INTERVALS = frozenset({ADMITTED, SERVICE_CIDRS})
 """Sets whose elements are ranges."""
 
-REFUSE = "goto refuse"
-REFUSE_NODE_PORT = "goto refuse-node-port"
-DROP = "drop"
-
 OURS = 0xD0000000
 """Leading four bits of every slot and pin: how a priority is known to be one of ours."""
 
@@ -95,6 +100,14 @@ PINS = 0x0FFFFFFF
 LOCAL_BIT = 1
 """Set in a session for what holds under policy Local only."""
 
+MASQUERADE_BIT = 2
+"""Set in the lead of a session whose clients' addresses are replaced."""
+
+SESSIONS = 0x0FFFFFFC
+"""The bits of a session that tell service ports apart; never :data:`OURS`."""
+
+FIRST_SESSION = 4
+
 AFFINITY_SIZE = 1 << 20
 """Clients that a session remembers at most; precedent: 65,535 for each endpoint in kube-proxy."""
 
@@ -106,6 +119,27 @@ class RulesetOptions(Struct, frozen=True):
     masquerade_all: bool = False
     masquerade_mark: int = 0x4000
     "One bit of the packet mark (rule R72)."
+
+
+class Lead(Struct, frozen=True):
+    """Where a frontend leads to."""
+
+    number: int
+    "Never that of another verdict, and the same in every life of the proxy."
+    verdict: str
+
+    def __str__(self) -> str:
+        return f"{self.number:#x}"
+
+
+DROP = Lead(OURS | 0x0F000000, "drop")
+REFUSE = Lead(OURS | 0x0F000001, "goto refuse")
+REFUSE_NODE_PORT = Lead(OURS | 0x0F000002, "goto refuse-node-port")
+LOCAL_POLICY = {
+    False: Lead(OURS | 0x0F000003, "goto local-policy"),
+    True: Lead(OURS | 0x0F000004, "goto node-port-local-policy"),
+}
+"""Under externalTrafficPolicy Local; for node ports and for others."""
 
 
 class Way(StrEnum):
@@ -142,9 +176,11 @@ class Schema:
         address = "ipv4_addr" if self.family == 4 else "ipv6_addr"
         key, backend = f"{address} . inet_proto . inet_service", f"{address} . inet_service"
         return (
-            Set(SERVICES, key, "verdict"),
-            Set(INSIDE, key, "verdict"),
-            Set(OUTSIDE, key, "verdict"),
+            Set(LEADS, "classid", "verdict"),
+            Set(LEADS_BY_SOURCE, "classid", "verdict"),
+            Set(SERVICES, key, "classid"),
+            Set(INSIDE, key, "classid"),
+            Set(OUTSIDE, key, "classid"),
             Set(SLOTS, f"{key} . classid", backend),
             Set(GUARDED, key),
             Set(ADMITTED, f"{key} . {address}", flags=("interval",)),
@@ -173,8 +209,8 @@ class Schema:
         return (
             Chain("refuse", ("reject",)),
             Chain("refuse-node-port", ("fib saddr type local accept", "reject")),
-            Chain(self.local_policy(False), self._local_policy(False)),
-            Chain(self.local_policy(True), self._local_policy(True)),
+            Chain("local-policy", self._local_policy(False)),
+            Chain("node-port-local-policy", self._local_policy(True)),
             Chain("dispatch", tuple(self._dispatch(any_node_port_address))),
             Chain("source-nat", (self._unmark(), "masquerade fully-random")),
             Chain("prerouting", ("jump dispatch",), Hook("nat", "prerouting", -100)),
@@ -193,10 +229,10 @@ class Schema:
             yield f"{ip} daddr @{CLUSTER_IPS} {self._mark}"
         elif foreign := self._source("!="):
             yield f"{foreign} {ip} daddr @{CLUSTER_IPS} {self._mark}"
-        yield f"{key} vmap @{SERVICES}"
+        yield _lead(key, SERVICES, LEADS)
         here = self._here(any_node_port_address)
-        yield f"{here} {self.key(node_port=True)} vmap @{SERVICES}"
-        yield f"{ip} daddr @{CLUSTER_IPS} {REFUSE}"
+        yield f"{here} {_lead(self.key(node_port=True), SERVICES, LEADS)}"
+        yield f"{ip} daddr @{CLUSTER_IPS} {REFUSE.verdict}"
         yield f"{ip} daddr @{SERVICE_CIDRS} drop"
 
     def _input(self, any_node_port_address: bool) -> str:
@@ -225,19 +261,16 @@ class Schema:
         yield f"meta mark and {mark:#x} == {mark:#x} goto source-nat"
         yield f"ct status dnat {ip} saddr . {ip} daddr @{HAIRPIN} masquerade fully-random"
 
-    def local_policy(self, node_port: bool) -> str:
-        """Name the chain that sorts sources under externalTrafficPolicy Local (rule R53)."""
-        return _prefix(node_port) + "local-policy"
-
     def _local_policy(self, node_port: bool) -> tuple[str, ...]:
+        """Sort sources under externalTrafficPolicy Local (rule R53)."""
         key = self.key(node_port)
-        pods = self._source("==")
-        short_circuit = (f"{pods} {key} vmap @{INSIDE}",) if pods else ()
+        inside, pods = _lead(key, INSIDE, LEADS_BY_SOURCE), self._source("==")
+        short_circuit = (f"{pods} {inside}",) if pods else ()
         return (
             *short_circuit,
             f"fib saddr type local {self._mark}",
-            f"fib saddr type local {key} vmap @{INSIDE}",
-            f"{key} vmap @{OUTSIDE}",
+            f"fib saddr type local {inside}",
+            _lead(key, OUTSIDE, LEADS_BY_SOURCE),
         )
 
     def counted(self, way: Way, count: int, node_port: bool) -> Chain:
@@ -247,7 +280,13 @@ class Schema:
         rules = [_draw(count, first), f"dnat {self._ip} to {key} map @{SLOTS}"]
         if way is Way.MASQUERADE:
             rules.insert(0, self._mark)
-        return Chain(f"{_prefix(node_port)}{way.value}-{count}", tuple(rules))
+        return Chain(_counted_name(way, count, node_port), tuple(rules))
+
+    @staticmethod
+    def counted_lead(way: Way, count: int, node_port: bool) -> Lead:
+        """Give what leads to the chain of :meth:`counted`."""
+        number = OURS | tuple(Way).index(way) << 22 | node_port << 21 | count
+        return Lead(number, f"goto {_counted_name(way, count, node_port)}")
 
     def session(self, session: int, count: int, timeout: int) -> Chain:
         """Give the chain of a service port with affinity.
@@ -277,14 +316,29 @@ class Schema:
         )
         return Chain(_session_name(session), rules)
 
+    @staticmethod
+    def session_lead(session: int) -> Lead:
+        """Give what leads to the chain of :meth:`session`."""
+        return Lead(session, f"goto {_session_name(session)}")
+
+    @staticmethod
+    def masquerade_session_lead(session: int) -> Lead:
+        """Give what leads to the chain of :meth:`masquerade_session`."""
+        return Lead(session | MASQUERADE_BIT, f"goto masquerade-{_session_name(session)}")
+
     def masquerade_session(self, session: int) -> Chain:
         """Give the chain that replaces the source on the way to a session's backends."""
         name = _session_name(session)
         return Chain(f"masquerade-{name}", (self._mark, f"goto {name}"))
 
 
-def _prefix(node_port: bool) -> str:
-    return "node-port-" if node_port else ""
+def _lead(key: str, of: str, verdicts: str) -> str:
+    """Look a packet's lead up, and follow it; without one the rule ends."""
+    return f"meta priority set {key} map @{of} meta priority vmap @{verdicts}"
+
+
+def _counted_name(way: Way, count: int, node_port: bool) -> str:
+    return f"{'node-port-' if node_port else ''}{way.value}-{count}"
 
 
 def _draw(count: int, first: int) -> str:

@@ -14,7 +14,7 @@ from svcdns.proxy.model import (
     ServicePlan,
 )
 from svcdns.proxy.nft import Element
-from svcdns.proxy.schema import LOCAL_BIT, RulesetOptions, Schema
+from svcdns.proxy.schema import LOCAL_BIT, MASQUERADE_BIT, RulesetOptions, Schema
 
 SCHEMA = Schema(4, RulesetOptions(LocalDetector(("10.244.0.0/16",))))
 WEB = PortId("shop", "web", "http", "TCP")
@@ -29,7 +29,8 @@ def _verdict(frontend: Frontend, **more: object) -> str:
     fields = {"cluster": (HERE, THERE), "local": (HERE,), "any_usable": True, **more}
     plan = ServicePlan(WEB, 4, (frontend,), **fields)  # type: ignore[arg-type]  # fields by name
     found = contribution(SCHEMA, place(plan, session_of(WEB), None))
-    (verdict,) = (v for (name, _), v in found.elements.items() if name == schema.SERVICES)
+    (lead,) = (v for (name, _), v in found.elements.items() if name == schema.SERVICES)
+    (verdict,) = (e.value for e in found.shared if (e.of, e.key) == (schema.LEADS, lead))
     return verdict
 
 
@@ -91,8 +92,9 @@ def test_hairpins_are_local_backends_and_under_policy_local_all_r74_r75() -> Non
 
 def test_sessions_and_pins_are_the_same_in_every_life() -> None:
     """Pins live in the kernel longer than a process (R69): these numbers must never change."""
-    assert session_of(WEB) == 0x767419A6
-    assert session_of(WEB) & LOCAL_BIT == 0
+    assert session_of(WEB) == 0x067419A4
+    assert session_of(WEB) & (LOCAL_BIT | MASQUERADE_BIT) == 0
+    assert session_of(WEB) >> 28 == 0, "never the number of another lead"
     assert pins([HERE]) == {("10.244.1.1", 8080): 0xDFAC99A7}
     assert session_of(WEB) != session_of(PortId("shop", "web", "admin", "TCP"))
     one, both = pins([HERE]), pins([THERE, HERE, HERE])

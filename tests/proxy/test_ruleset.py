@@ -244,11 +244,12 @@ def test_one_endpoint_costs_a_constant_number_of_operations(count: int) -> None:
     cluster_ip = (Frontend(Exposure.CLUSTER_IP, "10.96.0.1", 80),)
     node.follow(_plan(_service(WEB, *many[:count], frontends=cluster_ip)))
     added = node.follow(_plan(_service(WEB, *many, frontends=cluster_ip)))
-    # The new slot, the verdict out and in, the chain for one more, the old chain emptied.
-    assert len(added) == 5
+    # The new slot, the lead out and in, the verdict and the chain for one more than any Service
+    # had, the old verdict out, the old chain emptied.
+    assert len(added) == 7
     removed = node.follow(_plan(_service(WEB, *many[1:], frontends=cluster_ip)))
     # As above, and the backend of the last slot moves: one out, one in, one slot less.
-    assert len(removed) == 7
+    assert len(removed) == 9
     replaced = node.follow(_plan(_service(WEB, many[0], *many[2:], frontends=cluster_ip)))
     assert len(replaced) == 2
 

@@ -7,7 +7,17 @@ import pytest
 
 from svcdns.proxy.model import LocalDetector
 from svcdns.proxy.nft import Transaction
-from svcdns.proxy.schema import LOCAL_BIT, OURS, RulesetOptions, Schema, Way
+from svcdns.proxy.schema import (
+    DROP,
+    LOCAL_BIT,
+    LOCAL_POLICY,
+    OURS,
+    REFUSE,
+    REFUSE_NODE_PORT,
+    RulesetOptions,
+    Schema,
+    Way,
+)
 
 DETECTORS = [
     LocalDetector(("10.244.0.0/16", "fd00:10:244::/48")),
@@ -59,3 +69,29 @@ def test_slots_and_pins_are_known_by_their_first_bits() -> None:
     schema = Schema(4, RulesetOptions())
     (postrouting,) = (c for c in schema.fixed_chains(False) if c.name == "postrouting")
     assert postrouting.rules[0].startswith(f"meta priority and 0xf0000000 == {OURS:#x}")
+
+
+def test_every_lead_has_a_number_of_its_own() -> None:
+    """Maps hold these numbers over the end of a process: they must never change either."""
+    counted = [
+        Schema.counted_lead(way, count, node_port)
+        for way in Way
+        for count in (1, 2, 5_000, (1 << 20) - 1)
+        for node_port in (False, True)
+    ]
+    sessions = [
+        lead
+        for session in (0x04, 0x0FFFFFFC, 0x0FFFFFFC | LOCAL_BIT)
+        for lead in (Schema.session_lead(session), Schema.masquerade_session_lead(session))
+    ]
+    leads = [*counted, *sessions, DROP, REFUSE, REFUSE_NODE_PORT, *LOCAL_POLICY.values()]
+    assert (
+        len({lead.number for lead in leads}) == len({lead.verdict for lead in leads}) == len(leads)
+    )
+    assert all(0 < lead.number < 1 << 32 for lead in leads)
+    assert Schema.counted_lead(Way.MASQUERADE, 10, True).number == 0xD060000A
+    schema = Schema(4, RulesetOptions())
+    assert (
+        schema.counted(Way.LOCAL, 7, True).name in Schema.counted_lead(Way.LOCAL, 7, True).verdict
+    )
+    assert schema.masquerade_session(0x0FFFFFFC).name in sessions[3].verdict
