@@ -3,7 +3,19 @@
 import platform
 import time
 
-from benchmarks import cold, cookies, hot, live, mix, nftables, outside, randomcase, sizes, tcp
+from benchmarks import (
+    cold,
+    cookies,
+    hot,
+    live,
+    mix,
+    nftables,
+    outside,
+    randomcase,
+    sizes,
+    stocklimits,
+    tcp,
+)
 from benchmarks.servers import Servers
 from benchmarks.table import QUICK, ROUNDS, cluster
 
@@ -22,6 +34,7 @@ def main() -> None:
         for server in servers.all("knot", "nsd", "unbound", "dnsmasq", "coredns", "svcdns"):
             print(f"{server.name:10}{server.ready:8.2f} s")
     live.measure()
+    stocklimits.measure()
     sizes.measure()
     nftables.measure()
     print(f"\n{time.monotonic() - started:.0f} s")

@@ -3,7 +3,7 @@
 Writes its URL when it listens.  Then each line of its input is an order, answered with a line:
 ``add N`` creates Service N, ``serve N`` creates it with its slice, ``swap N K`` gives it the new
 endpoint K in place of one it has, ``churn R`` changes R slices a second from now on, ``stir R``
-swaps R endpoints a second from now on.
+swaps R endpoints a second from now on, ``relist 0`` has every client list everything again.
 """
 
 import asyncio

@@ -34,7 +34,7 @@ _ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
-def _serving(command: list[str], url: str) -> Iterator[tuple[int, int]]:
+def serving(command: list[str], url: str) -> Iterator[tuple[int, int]]:
     """Run a DNS server for a cluster; give its process and its port."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +57,7 @@ def _serving(command: list[str], url: str) -> Iterator[tuple[int, int]]:
                 process.wait()
 
 
-def _until_answered(port: int, message: bytes) -> None:
+def until_answered(port: int, message: bytes) -> None:
     """Ask until the name is there."""
     end = time.monotonic() + LIMIT
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -81,7 +81,7 @@ def _visible(api: ApiProcess, port: int, first: int) -> list[float]:
         message = questions.message(Cluster().name(number), questions.A)
         started = time.monotonic()
         api.order(f"add {number}")
-        _until_answered(port, message)
+        until_answered(port, message)
         found.append((time.monotonic() - started) * 1e3)
     return found
 
@@ -103,8 +103,8 @@ def _row(command: list[str], size: int) -> str:
         api = ApiProcess(size)
         stack.callback(api.close)
         started = time.monotonic()
-        pid, port = stack.enter_context(_serving(command, api.url))
-        _until_answered(port, questions.message(Cluster().name(0), questions.A))
+        pid, port = stack.enter_context(serving(command, api.url))
+        until_answered(port, questions.message(Cluster().name(0), questions.A))
         ready = time.monotonic() - started
         resident, peak = rss(pid), rss(pid, "VmHWM")
         quiet = _visible(api, port, 10_000)
