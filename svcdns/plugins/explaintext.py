@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from svcdns.columns import align
 from svcdns.plugins.explain import ConnectionView, Explanation, ServiceView
 from svcdns.plugins.explainquery import Attempt
 from svcdns.proxy.model import Verdict
@@ -77,10 +78,8 @@ def _service(service: ServiceView) -> Iterator[str]:
         )
         for one in service.endpoints
     ]  # fmt: skip
-    widths = [max((len(row[n]) for row in rows), default=0) for n in range(5)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        yield "    " + "  ".join([*cells, row[5]]).rstrip()
+    for line in align(rows):
+        yield f"    {line}"
 
 
 def _connection(connection: ConnectionView) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from svcdns.columns import align
 from svcdns.corefile.migration import REMOVED, Change, migrate
 from svcdns.corefile.overlap import check_overlap, listeners
 from svcdns.corefile.printer import print_line
@@ -214,10 +215,8 @@ def _table(file: str, block: BlockReport) -> Iterator[str]:
         place = str(one.line) if one.file == file else f"{one.file}:{one.line}"
         text = one.text if len(one.text) <= TEXT_WIDTH else one.text[: TEXT_WIDTH - 1] + "…"
         rows.append((place, text.replace("\n", "\\n"), one.status.value, one.note))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)]
-        yield ("  " + "  ".join(cells)).rstrip()
+    for line in align(rows):
+        yield f"  {line}"
 
 
 TEXT_WIDTH = 48

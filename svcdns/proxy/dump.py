@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from svcdns.columns import align
 from svcdns.proxy.model import (
     Backend,
     Exposure,
@@ -36,12 +37,9 @@ def table(plan: ForwardingPlan) -> str:
             label = _label(service) if index == 0 else ""
             rows.append((label, *_row(plan, service, frontend)))
         details[len(rows) - 1] = list(_details(service))
-    # The last column is ragged: backends are as many as they are.
-    widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS) - 1)]
     lines: list[str] = []
-    for number, row in enumerate(rows):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        lines.append("  ".join([*cells, row[-1]]).rstrip())
+    for number, line in enumerate(align(rows)):
+        lines.append(line)
         lines += [f"    {detail}" for detail in details.get(number, ())]
     return "\n".join([*lines, *_footer(plan)]) + "\n"
 
