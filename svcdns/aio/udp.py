@@ -140,8 +140,9 @@ class UdpListener:
 
     def _answer(self, batch: mmsg.Batch, count: int) -> None:
         """Answer a batch; the places in it are the same for queries and answers."""
-        find = self.server.table(Transport.UDP, self._family).entries.get
-        four = self.server.table(Transport.UDP, "1").entries.get
+        table = self.server.table(Transport.UDP, self._family)
+        four = self.server.table(Transport.UDP, "1")
+        find, find_four = table.entries.get, four.entries.get
         both = self._family == "2" and self._wildcard
         inbox, outbox, lengths = batch.inbox, batch.outbox, batch.answer_lengths
         now = monotonic()
@@ -150,12 +151,17 @@ class UdpListener:
             zip(batch.starts, batch.lengths[:count].tolist(), strict=False)
         ):
             key = bytes(inbox[start + 2 : start + size])
-            entry = (four if both and batch.mapped(place) else find)(key)
+            mapped = both and batch.mapped(place)
+            tail: bytes | None
+            entry = (find_four if mapped else find)(key)
             if entry is not None and entry.until > now:
                 entry.tally.hits += 1
-                served += 1
                 rotation = entry.rotation
                 tail = entry.tail if rotation is None else next(rotation)
+            else:
+                tail = (four if mapped else table).vary(key, now)
+            if tail is not None:
+                served += 1
                 octets = len(tail)
                 outbox[start : start + octets] = tail
                 lengths[place] = octets
@@ -190,16 +196,13 @@ class UdpListener:
                     break
                 continue
             family = "1" if "." in peer[0] else "2"
-            entry = self.server.table(Transport.UDP, family).entries.get(packet[2:])
-            if entry is None or entry.until <= now:
+            tail = self.server.table(Transport.UDP, family).find(packet[2:], now)
+            if tail is None:
                 wire = self._respond(packet, peer, now, control)
                 if wire is not None:
                     self._send(wire, peer, control)
                 continue
-            entry.tally.hits += 1
             served += 1
-            rotation = entry.rotation
-            tail = entry.tail if rotation is None else next(rotation)
             try:
                 send((packet[:2], tail), _from_asked(control), 0, peer)
             except OSError as error:

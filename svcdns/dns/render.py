@@ -9,16 +9,12 @@ other than the RFC 1035 types are never compressed).  Parity: miekg/dns ``msg_tr
 
 import struct
 from collections.abc import Iterable
-from functools import lru_cache
-from typing import Final, NamedTuple
-
-from msgspec.structs import replace
+from typing import Final
 
 from svcdns.dns.constants import (
     AA,
     AD,
     CD,
-    MAX_MESSAGE,
     MAX_UDP_PLAIN,
     QR,
     RA,
@@ -109,85 +105,6 @@ def bare(query: Query, rcode: int) -> bytes:
     BADVERS gets an OPT of version 0 and size 0 (rule J5).
     """
     return render(query, Response(rcode=rcode), limit=MAX_UDP_PLAIN)
-
-
-class Body(NamedTuple):
-    """The records of a whole answer without question and OPT, ready for any client."""
-
-    flags: int
-    "The second header word, RD and CD included."
-    answers: int
-    authorities: int
-    additionals: int
-    "Without OPT."
-    records: bytes
-    "Pointers into them start from a question in front whose name has the same length."
-
-
-def body(query: Query, response: Response) -> Body | None:
-    """Render once what :func:`assemble` can send to many; ``None`` for what is not fit for it.
-
-    Unfit are answers too large for one message and those whose OPT is made for one client.
-    """
-    if response.nsid is not None or response.options or response.rcode > 0xF:
-        return None
-    wire = render(replace(query, edns=None), response, limit=MAX_MESSAGE)
-    _ident, flags, _one, answers, authorities, additionals = _header.unpack_from(wire)
-    if flags & TC and not response.tc:
-        return None
-    start = HEADER_OCTETS + len(query.qname) + 4
-    return Body(flags, answers, authorities, additionals, wire[start:])
-
-
-def assemble(query: Query, found: Body, *, limit: int) -> bytes:
-    """Put the client's question and OPT around records, as :func:`render` would within *limit*.
-
-    Args:
-        query: For the same name (in any case), type, class and flags as the body was made for.
-        found: From :func:`body`.
-        limit: Octets that the message may have.
-    """
-    qname = query.qname
-    room = limit - HEADER_OCTETS - len(qname) - 4
-    opt = b""
-    if query.edns is not None:
-        opt = answer_opt(query.edns, found.flags & 0xF, nsid=None, options=(), room=room)
-        room -= len(opt)
-    if len(found.records) > room:
-        found = _cut(found, room)
-    flags, answers, authorities, additionals, records = found
-    if opt:
-        additionals += 1
-    header = _header.pack(query.id, flags, 1, answers, authorities, additionals)
-    return b"".join((header, qname, _question(query.qtype, query.qclass), records, opt))
-
-
-@lru_cache(maxsize=256)
-def _cut(found: Body, room: int) -> Body:
-    """Leave out the first record that does not fit and all behind it (rule J10)."""
-    records = found.records
-    kept = [0, 0, 0]
-    at = 0
-    for section, count in enumerate((found.answers, found.authorities, found.additionals)):
-        for _ in range(count):
-            end = _end(records, at)
-            if end > room:
-                answers, authorities, additionals = kept
-                return Body(found.flags | TC, answers, authorities, additionals, records[:at])
-            at = end
-            kept[section] += 1
-    return found
-
-
-def _end(records: bytes, at: int) -> int:
-    """Give where the record that starts at *at* ends."""
-    while size := records[at]:
-        if size >= _POINTER_BITS:
-            at += 1
-            break
-        at += 1 + size
-    at += 1 + _RDLENGTH_AT
-    return at + 2 + (records[at] << 8 | records[at + 1])
 
 
 def _flags(query: Query) -> int:

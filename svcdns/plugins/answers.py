@@ -1,11 +1,11 @@
 """Stored answers: the path most queries take.
 
-Plain queries find a whole answer by the whole packet without its ID, so flags, EDNS size and DO
-are right by construction (:class:`Entry`).  Queries that are never twice the same, because they
-carry a cookie or random case, find the records by their question, and get a question and an OPT of
-their own around them (:class:`Prepared`).  Either dies when one of its owners changes, when its
-time is over, or when newer ones push it out (first in, first out; removal is O(1)).  What is
-counted for a query is found beside the entry, as plain integers.
+A query finds a whole answer by the whole packet without its ID, so flags, EDNS size and DO are
+right by construction.  Queries that are never twice the same, because they carry a cookie or random
+case, find the answer to what they have in common (:mod:`svcdns.dns.alike`) and get their own name
+and cookie put into it.  An entry dies when one of its owners changes, when its time is over, or
+when newer ones push it out (first in, first out; removal is O(1)).  What is counted for a query is
+found beside the entry, as plain integers.
 
 Design: answers are stored until their owner changes, never for a guess of time.
 """
@@ -13,17 +13,13 @@ Design: answers are stored until their owner changes, never for a guess of time.
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import cycle
-from typing import TypeAlias
 
-from svcdns.dns.render import Body
+from svcdns.dns.alike import adapt, common
 from svcdns.metrics import Cell
 from svcdns.plugins.base import FOREVER, Owner
 
 DEFAULT_LIMIT = 65536
 """Entries of one table: some 30 MB when full of ordinary answers."""
-
-PREPARED_SHARE = 2
-"""One prepared answer serves every spelling and cookie of a question: half as many will do."""
 
 LARGEST = 4096
 """Octets of an answer that is worth storing; larger ones are rare and would crowd out others."""
@@ -46,7 +42,7 @@ class Tally:
 class Entry:
     """A stored answer; the drain loop reads these attributes itself."""
 
-    __slots__ = ("owners", "rotation", "tail", "tally", "until")
+    __slots__ = ("lower", "owners", "rotation", "tail", "tally", "until")
 
     def __init__(
         self,
@@ -54,6 +50,8 @@ class Entry:
         tally: Tally,
         owners: tuple[Owner, ...],
         until: float = FOREVER,
+        *,
+        lower: bool = False,
     ) -> None:
         self.tail = tails[0]
         "The answer from its third octet on."
@@ -63,37 +61,8 @@ class Entry:
         self.until = until
         "Monotonic seconds."
         self.owners = owners
-
-
-class Prepared:
-    """The records of an answer, to be put behind any client's question."""
-
-    __slots__ = ("answer", "labels", "lower", "owners", "rotation", "until")
-
-    def __init__(
-        self,
-        answers: tuple[Body, ...],
-        labels: tuple[bytes, str, str, tuple[Cell, ...]],
-        owners: tuple[Owner, ...],
-        until: float,
-        *,
-        lower: bool,
-    ) -> None:
-        self.answer = answers[0]
-        self.rotation: Iterator[Body] | None = cycle(answers) if len(answers) > 1 else None
-        self.labels = labels
-        "Zone, view, plugin and counters, for the accounts."
-        self.owners = owners
-        self.until = until
-        "Monotonic seconds."
         self.lower = lower
-        "Whether it is for lower-case questions only, because names in it repeat their case."
-
-
-_Key: TypeAlias = "bytes | QuestionKey"
-
-QuestionKey = tuple[bytes, int, int, int, bool]
-"""Lower-case name, type, class, the flags that matter, DO."""
+        "Whether it is for lower-case questions only, because names in it repeat their case (A7)."
 
 
 class AnswerTable:
@@ -106,46 +75,65 @@ class AnswerTable:
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         self.entries: OrderedDict[bytes, Entry] = OrderedDict()
         "The drain loop calls ``entries.get`` itself; only this class writes."
-        self.prepared: OrderedDict[QuestionKey, Prepared] = OrderedDict()
         self.limit = limit
-        "Entries of each sort."
-        self._keys: dict[Owner, _Key | set[_Key]] = {}
+        "Entries."
+        self._keys: dict[Owner, bytes | set[bytes]] = {}
         "A single key, the usual case of a Service, is held without a container of its own."
 
+    def find(self, query: bytes, now: float) -> bytes | None:
+        """Answer a query, both without ID, and count that."""
+        entry = self.entries.get(query)
+        if entry is None or entry.until <= now:
+            return self.vary(query, now)
+        entry.tally.hits += 1
+        rotation = entry.rotation
+        return entry.tail if rotation is None else next(rotation)
+
+    def vary(self, query: bytes, now: float) -> bytes | None:
+        """Answer a query that is not here itself, but in another spelling or with another cookie.
+
+        Args:
+            query: Without its ID.
+            now: Monotonic seconds.
+
+        Returns:
+            The answer without its ID, counted; ``None`` when there is none.
+        """
+        key, end, cookie = common(query)
+        if not end and not cookie:
+            return None
+        entry = self.entries.get(key)
+        if entry is None or entry.until <= now or (end and entry.lower):
+            return None
+        entry.tally.hits += 1
+        rotation = entry.rotation
+        tail = entry.tail if rotation is None else next(rotation)
+        return adapt(tail, query, end, cookie)
+
     def put(self, key: bytes, entry: Entry) -> None:
-        """Store an entry, pushing out the oldest when there are too many."""
+        """Store an answer, pushing out the oldest one when there are too many.
+
+        Args:
+            key: From :func:`~svcdns.dns.alike.common`.
+            entry: Its answers fit the key, name and cookie included.
+        """
         self.discard(key)
         if len(self.entries) >= self.limit:
             self.discard(next(iter(self.entries)))
         self.entries[key] = entry
-        self._own(key, entry.owners)
-
-    def prepare(self, key: QuestionKey, prepared: Prepared) -> None:
-        """Store records by question, pushing out the oldest when there are too many."""
-        self.discard(key)
-        if len(self.prepared) * PREPARED_SHARE >= self.limit:
-            self.discard(next(iter(self.prepared)))
-        self.prepared[key] = prepared
-        self._own(key, prepared.owners)
-
-    def _own(self, key: bytes | QuestionKey, owners: tuple[Owner, ...]) -> None:
-        for owner in owners:
+        for owner in entry.owners:
             held = self._keys.setdefault(owner, key)
             if isinstance(held, set):
                 held.add(key)
             elif held is not key:
                 self._keys[owner] = {held, key}
 
-    def discard(self, key: bytes | QuestionKey) -> None:
+    def discard(self, key: bytes) -> None:
         """Remove what is stored under a key, if anything is."""
-        stored: Entry | Prepared | None
-        if isinstance(key, bytes):
-            stored = self.entries.pop(key, None)
-        else:
-            stored = self.prepared.pop(key, None)
-        if stored is None:
+        entry = self.entries.pop(key, None)
+        if entry is None:
             return
-        for owner in stored.owners:
+        for owner in entry.owners:
             held = self._keys.get(owner)
             if isinstance(held, set):
                 held.discard(key)
@@ -165,5 +153,4 @@ class AnswerTable:
     def clear(self) -> None:
         """Remove everything."""
         self.entries.clear()
-        self.prepared.clear()
         self._keys.clear()

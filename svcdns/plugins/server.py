@@ -1,7 +1,7 @@
 """A server: all blocks of one listener, from a packet to the packets of an answer.
 
-The shell looks in :meth:`Server.table` first and calls :meth:`Server.respond` for what is not
-there.  Both ends of a query are here: what a server answers before any plugin sees the query
+The shell for UDP looks in :meth:`Server.table` first and calls :meth:`Server.respond` for what is
+not there.  Both ends of a query are here: what a server answers before any plugin sees the query
 (malformed messages, wrong class, unknown EDNS version), and what it makes of an outcome (size
 limits, bare errors, storing, counting).
 
@@ -13,21 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from svcdns.dns.constants import AD, CD, RD, Rcode, RRClass, RRType, type_text
+from svcdns.dns.alike import adapt, common, plain_name
+from svcdns.dns.constants import Rcode, RRClass, RRType, type_text
 from svcdns.dns.name import ROOT, to_text
 from svcdns.dns.query import Query, Rejected, parse
-from svcdns.dns.render import assemble, bare, body, render
+from svcdns.dns.render import bare, render
 from svcdns.dns.response import Response
 from svcdns.plugins.accounts import Accounts
-from svcdns.plugins.answers import (
-    DEFAULT_LIMIT,
-    LARGEST,
-    AnswerTable,
-    Entry,
-    Prepared,
-    QuestionKey,
-    Tally,
-)
+from svcdns.plugins.answers import DEFAULT_LIMIT, LARGEST, AnswerTable, Entry, Tally
 from svcdns.plugins.base import (
     Ask,
     Client,
@@ -50,9 +43,6 @@ STREAM_SHARE = 8
 
 DEPTH_LIMIT = 8
 """Queries inside a query (CNAME targets asked of the whole server) before we give up."""
-
-_FLAGS_ASKED = 0x7800 | RD | AD | CD
-"""Bits of a query that its answer may depend on: opcode, RD, AD, CD."""
 
 _CASE_FREE = frozenset({RRType.A, RRType.AAAA, RRType.SOA, RRType.TXT})
 """Types whose names are all compressed, so that they follow the question in front of them."""
@@ -144,31 +134,16 @@ class Server:
         Returns:
             Messages to send, or something to be done first, whose end is a :class:`Rendered`.
         """
+        if not client.udp:
+            stored = self.table(client.transport, client.family).find(wire[2:], now)
+            if stored is not None:
+                return Rendered((wire[:2] + stored,))
         query = parse(wire)
         if query is None:
             return NOTHING
         if isinstance(query, Rejected):
             return Rendered((query.wire,))
-        stored = self._stored(query, client, now)
-        if stored is not None:
-            return Rendered((stored,))
         return self._serve(query, client, now, wire)
-
-    def _stored(self, query: Query, client: Client, now: float) -> bytes | None:
-        """Answer a question that was answered before, in another packet."""
-        if _plain(query):
-            return None
-        found = self.table(client.transport, client.family).prepared.get(_question(query))
-        if found is None or found.until <= now or (found.lower and query.qname != query.name):
-            return None
-        rotation = found.rotation
-        records = found.answer if rotation is None else next(rotation)
-        answer = assemble(query, records, limit=query.limit(udp=client.udp))
-        zone, view, plugin, cells = found.labels
-        self.accounts.tally(
-            client, query, zone, view, plugin, records.flags & 0xF, len(answer), cells
-        ).hits += 1
-        return answer
 
     def _serve(self, query: Query, client: Client, now: float, wire: bytes) -> Rendered | Ask:
         refusal = self._refusal(query)
@@ -253,7 +228,7 @@ class Server:
                 )
                 tally.made += 1
                 if outcome.store is not None and self._stores and len(answer) <= LARGEST:
-                    self._store(request, block, outcome, answer, wire, tally)
+                    self._store(request, outcome, answer, wire, tally)
                 rendered = Rendered((answer,))
                 for ask in outcome.background:
                     self._spawn(ask)
@@ -282,36 +257,24 @@ class Server:
         return Rendered((answer,))
 
     def _store(
-        self, request: Request, block: Block, reply: Reply, answer: bytes, wire: bytes, tally: Tally
+        self, request: Request, reply: Reply, answer: bytes, wire: bytes, tally: Tally
     ) -> None:
         store, query, client = reply.store, request.query, request.client
         assert store is not None
-        table = self.table(client.transport, client.family)
-        others = orders(reply.response) if store.rotate else ()
-        if _plain(query):
+        response = reply.response
+        key, end, cookie = common(wire[2:])
+        lower = not _case_free(response)
+        echoes = not response.options and response.rcode <= 0xF
+        if (end and lower) or (cookie and not echoes) or not plain_name(query.qname):
+            return
+        tails = [answer[2:]]
+        if store.rotate:
             limit = query.limit(udp=client.udp)
-            tails = [answer[2:], *(render(query, other, limit=limit)[2:] for other in others)]
-            table.put(wire[2:], Entry(tuple(tails), tally, store.owners, store.until))
-            return
-        lower = not _case_free(reply.response)
-        if lower and query.qname != query.name:
-            return
-        bodies = [body(query, response) for response in (reply.response, *others)]
-        whole = tuple(found for found in bodies if found is not None)
-        if whole:
-            labels = (request.zone, block.view, reply.plugin, store.cells)
-            prepared = Prepared(whole, labels, store.owners, store.until, lower=lower)
-            table.prepare(_question(query), prepared)
-
-
-def _plain(query: Query) -> bool:
-    """Whether the same packet is likely to come again: no random case, no cookie."""
-    return query.qname == query.name and (query.edns is None or not query.edns.options)
-
-
-def _question(query: Query) -> QuestionKey:
-    do = query.edns is not None and query.edns.do
-    return (query.name, query.qtype, query.qclass, query.flags & _FLAGS_ASKED, do)
+            tails += [render(query, other, limit=limit)[2:] for other in orders(response)]
+        if end or cookie:
+            tails = [adapt(tail, key, end, cookie) for tail in tails]
+        entry = Entry(tuple(tails), tally, store.owners, store.until, lower=lower)
+        self.table(client.transport, client.family).put(key, entry)
 
 
 def _case_free(response: Response) -> bool:

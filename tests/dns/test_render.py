@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from svcdns.dns import name, rdata
 from svcdns.dns.constants import Rcode, RRClass, RRType
 from svcdns.dns.query import Edns, Query, parse
-from svcdns.dns.render import assemble, bare, body, render
+from svcdns.dns.render import bare, render
 from svcdns.dns.response import Record, Response
 from tests.support.cases import Case, case, check
 from tests.support.wire import ask, decode, records, wire_name
@@ -330,39 +330,3 @@ def test_rd_follows_the_query_unless_the_answer_says_otherwise(
     found = dns.message.from_wire(render(query, Response(rd=said), limit=512))
 
     assert bool(found.flags & dns.flags.RD) is (asked if sent is None else sent)
-
-
-MANY = Response(
-    answer=tuple(address(last) for last in range(40)),
-    authority=(SOA, Record(ZONE, RRType.NS, 5, wire_name("ns.dns.cluster.local"))),
-    additional=(
-        SRV,
-        GLUE,
-        *(address(n, wire_name(f"n{n}.prod.svc.Cluster.local")) for n in range(9)),
-    ),
-    aa=True,
-)
-
-
-@pytest.mark.parametrize("options", [{}, {"use_edns": 0, "payload": 4096}])
-def test_a_prepared_answer_is_cut_exactly_where_a_rendered_one_is(
-    options: dict[str, object],
-) -> None:
-    """Rule J10; the prepared path may not differ from the other one at any limit."""
-    asked = query(**options)
-    prepared = body(asked, MANY)
-    assert prepared is not None
-    whole = len(render(asked, MANY, limit=65535))
-    for limit in range(512, whole + 2):
-        assert assemble(asked, prepared, limit=limit) == render(asked, MANY, limit=limit)
-
-
-def test_a_cut_answer_says_so_and_dnspython_reads_it() -> None:
-    asked = query()
-    prepared = body(asked, MANY)
-    assert prepared is not None
-    decoded = decode(assemble(asked, prepared, limit=512))
-    assert dns.flags.TC in dns.flags.Flag(decoded.flags)
-    assert sum(len(rrset) for rrset in decoded.answer) == 29
-    assert not decoded.authority
-    assert not decoded.additional

@@ -244,34 +244,58 @@ def test_forgetting_empties_every_table() -> None:
 COOKIE = dns.edns.GenericOption(10, b"12345678")
 
 
-def test_questions_that_never_come_twice_alike_share_one_prepared_answer() -> None:
+def asked_twice(server: Server, text: str, **settings: object) -> dns.message.Message:
+    """Ask as the UDP loop does: the table first."""
+    wire = question(text, **settings)
+    stored = server.table(Transport.UDP, "1").find(wire[2:], 0.0)
+    if stored is None:
+        return answer(server, text, **settings)
+    return dns.message.from_wire(wire[:2] + stored)
+
+
+def test_questions_that_never_come_twice_alike_share_one_answer() -> None:
     """A7, J8."""
-    plugin = always(Reply(Response(answer=(a_record(),), aa=True), store=Storable(("web",))))
+    plugin = Scripted(
+        lambda request, proceed: Reply(
+            Response(answer=(Record(request.query.qname, 1, 5, b"\n\0\0\1"),), aa=True),
+            store=Storable(("web",)),
+        )
+    )
     server = server_of([plugin])
-    for number in range(5):
+    for number, name in enumerate(("A.Test.", "a.test.", "A.TEST.", "a.tesT.", "A.Test.")):
         cookie = dns.edns.GenericOption(10, bytes((number,)) * 8)
-        found = answer(server, "A.Test A", use_edns=0, options=[cookie], payload=1000 + number)
+        found = asked_twice(server, f"{name} A", use_edns=0, options=[cookie])
         assert found.answer[0][0].to_text() == "10.0.0.1"
-        assert found.question[0].name.to_text() == "A.Test."
+        assert found.answer[0].name.to_text() == name
+        assert found.question[0].name.to_text() == name
         assert found.options[0].to_wire() == bytes((number,)) * 8
-        assert found.payload == 1000 + number
         assert found.flags & dns.flags.AA
 
     assert len(plugin.asked) == 1
-    assert stored(server) == 0
+    assert stored(server) == 1
     server.drop(["web"])
-    answer(server, "A.Test A", use_edns=0, options=[COOKIE])
+    asked_twice(server, "A.Test A", use_edns=0, options=[COOKIE])
     assert len(plugin.asked) == 2
 
 
-def test_a_prepared_answer_is_not_for_other_flags() -> None:
+def test_a_query_that_never_comes_twice_leaves_an_answer_for_those_that_do() -> None:
+    """A7."""
+    plugin = always(Reply(Response(answer=(a_record(),)), store=Storable()))
+    server = server_of([plugin])
+    for name in ("A.Test.", "a.test."):
+        assert asked_twice(server, f"{name} A").question[0].name.to_text() == name
+
+    assert len(plugin.asked) == 1
+
+
+def test_a_stored_answer_is_not_for_other_flags() -> None:
     """J13: RD, CD and DO may change an answer."""
     plugin = always(Reply(Response(answer=(a_record(),)), store=Storable()))
     server = server_of([plugin])
     settings: list[dict[str, object]] = [{}, {"cd": True}, {"rd": False}, {"want_dnssec": True}]
-    for _ in range(2):
+    for name in ("a.test A", "A.tEST A"):
         for flags in settings:
-            found = answer(server, "a.test A", use_edns=0, options=[COOKIE], **flags)
+            found = asked_twice(server, name, use_edns=0, options=[COOKIE], **flags)
             assert bool(found.flags & dns.flags.CD) is bool(flags.get("cd"))
 
     assert len(plugin.asked) == 4
@@ -282,25 +306,80 @@ def test_an_answer_whose_names_repeat_the_case_is_for_lower_case_only() -> None:
     target = Record(wire_name("a.test"), 33, 5, b"\0\0\0\1\0P" + wire_name("x.a.test"))
     plugin = always(Reply(Response(answer=(target,)), store=Storable()))
     server = server_of([plugin])
-    for name in ("a.test", "A.test", "a.test"):
-        answer(server, f"{name} SRV", use_edns=0, options=[COOKIE])
+    for name in ("A.test", "a.test", "A.test", "a.test"):
+        asked_twice(server, f"{name} SRV", use_edns=0, options=[COOKIE])
 
-    assert len(plugin.asked) == 2
+    assert len(plugin.asked) == 3
 
 
-def test_a_prepared_answer_too_large_for_a_client_is_cut_for_it() -> None:
+OWN_OPTIONS = [
+    ("J8 an extended error", Response(options=((15, b"\0\x16"),))),
+    ("J5 an extended response code", Response(rcode=16)),
+]
+
+
+@pytest.mark.parametrize(("rule", "response"), OWN_OPTIONS)
+def test_a_cookie_is_looked_for_only_where_it_is_at_the_end(rule: str, response: Response) -> None:
+    server = server_of([always(Reply(response, store=Storable()))])
+    answer(server, "a.test A", use_edns=0, options=[COOKIE])
+
+    assert stored(server) == 0, rule
+
+
+def test_an_nsid_is_stored_for_who_asks_for_one() -> None:
+    """J9."""
+    server = server_of([always(Reply(Response(nsid=b"me"), store=Storable()))])
+    asks: list[dict[str, object]] = [
+        {"options": [dns.edns.GenericOption(3, b"")]},
+        {"options": [COOKIE]},
+        {"options": []},
+    ]
+    for _ in range(2):
+        told = [
+            [
+                option.to_wire()
+                for option in asked_twice(server, "a.test A", use_edns=0, **ask).options
+            ]
+            for ask in asks
+        ]
+        assert told == [[b"me"], [b"12345678"], []]
+    assert stored(server) == 3
+
+
+def test_a_name_with_a_zero_octet_is_not_stored() -> None:
+    """A zero octet is taken for the name's end where packets are compared."""
+    server = server_of([always(Reply(Response(), store=Storable()))])
+    answer(server, "a\\000b.test A")
+
+    assert stored(server) == 0
+
+
+def test_an_answer_too_large_for_a_client_is_cut_for_it() -> None:
     """J10."""
     records = tuple(a_record(number) for number in range(60))
     plugin = always(Reply(Response(answer=records), store=Storable()))
     server = server_of([plugin])
+    for name in ("a.test", "A.test"):
+        whole = asked_twice(server, f"{name} A", use_edns=0, options=[COOKIE], payload=4096)
+        cut = asked_twice(server, f"{name} A", use_edns=0, options=[COOKIE], payload=512)
 
-    whole = answer(server, "a.test A", use_edns=0, options=[COOKIE], payload=4096)
-    cut = answer(server, "a.test A", use_edns=0, options=[COOKIE], payload=512)
+        assert (len(whole.answer[0]), bool(whole.flags & dns.flags.TC)) == (60, False)
+        assert len(cut.answer[0]) == (512 - 12 - 12 - 23) // 16
+        assert cut.flags & dns.flags.TC
+        assert cut.options[0].to_wire() == b"12345678"
+    assert len(plugin.asked) == 2
 
-    assert (len(whole.answer[0]), bool(whole.flags & dns.flags.TC)) == (60, False)
-    assert len(cut.answer[0]) < 60
-    assert cut.flags & dns.flags.TC
-    assert cut.options[0].to_wire() == b"12345678"
+
+def test_streams_are_answered_from_their_own_table() -> None:
+    plugin = always(Reply(Response(answer=(a_record(),)), store=Storable()))
+    server = server_of([plugin])
+    for name in ("a.test.", "a.test.", "A.test."):
+        found = answer(server, f"{name} A", TCP_CLIENT, id=7)
+        assert (found.id, found.question[0].name.to_text()) == (7, name)
+    answer(server, "a.test A")
+
+    assert len(plugin.asked) == 2
+    assert (stored(server), stored(server, Transport.TCP)) == (1, 1)
 
 
 def test_where_views_choose_the_block_nothing_is_stored() -> None:
@@ -317,17 +396,3 @@ def test_where_views_choose_the_block_nothing_is_stored() -> None:
     found = [rows(answer(server, "a.test A", client))[2] for client in (other, CLIENT, other)]
     assert [text[0].split()[-1] for text in found] == ["10.0.0.2", "10.0.0.1", "10.0.0.2"]
     assert not server.table(Transport.UDP, "1").entries
-
-
-def test_a_prepared_answer_that_is_too_large_for_one_client_does_not_go_to_the_chain_again() -> (
-    None
-):
-    many = tuple(Record(wire_name("a.test"), 1, 5, bytes((10, 0, 0, n))) for n in range(60))
-    plugin = always(Reply(Response(answer=many, aa=True), "x", Storable(("web",))))
-    server = server_of([plugin])
-    whole = answer(server, "A.Test A", use_edns=0, payload=4096)
-    assert sum(len(rrset) for rrset in whole.answer) == 60
-    cut = answer(server, "a.TEST A")
-    assert "TC" in dns.flags.to_text(cut.flags)
-    assert sum(len(rrset) for rrset in cut.answer) == (512 - 12 - 12) // 16
-    assert len(plugin.asked) == 1

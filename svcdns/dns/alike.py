@@ -1,0 +1,88 @@
+"""Queries that are the same question to everybody but their sender.
+
+Some clients never send the same packet twice: they put random case into the name
+(draft-vixie-dnsext-dns0x20) or a cookie behind it (RFC 7873), and look for them in the answer.
+:func:`common` takes both out of a packet, so that one stored answer serves all of them, and
+:func:`adapt` puts them into that answer.  Both cut and join octets; nothing is parsed again.
+
+Packets and answers are without their ID here, as answer tables hold them.
+"""
+
+import struct
+from typing import Final
+
+from svcdns.dns.constants import EdnsOption, RRType
+
+NAME_AT: Final = 10
+"""Where the question's name starts, in queries and answers both."""
+
+COOKIE_LIMIT: Final = 40
+"""Octets of the longest cookie (RFC 7873 §4)."""
+
+_BEHIND_NAME = 5
+"""The root label, type and class."""
+_COOKIE_AT = 15
+"""Octets of an OPT record and its first option in front of the option's data."""
+_COUNTS = struct.pack("!4H", 1, 0, 0, 1)
+_opt = struct.Struct("!BHHIHHH").unpack_from
+_OPT_TYPE: Final = RRType.OPT.value
+_COOKIE: Final = EdnsOption.COOKIE.value
+
+
+def common(query: bytes) -> tuple[bytes, int, int]:
+    """Give what a query shares with those that mean the same.
+
+    Args:
+        query: Any octets.  That two well-formed queries with the same result ask the same holds
+            if the name of one of them has no zero octet but its end (:func:`plain_name`): a zero
+            octet is taken for the end of the name.
+
+    Returns:
+        The packet with its name in lower case and a cookie of zeros.  Then where the name ends, or
+        0 if it was in lower case before.  Then the octets of the cookie; 0 if OPT holds none, or
+        anything beside it.
+    """
+    end = query.find(b"\0", NAME_AT)
+    if end < 0:
+        return query, 0, 0
+    size = len(query)
+    cookie = 0
+    at = end + _BEHIND_NAME
+    if at + _COOKIE_AT < size <= at + _COOKIE_AT + COOKIE_LIMIT and query[2:NAME_AT] == _COUNTS:
+        owner, rrtype, _, _, rdlength, option, octets = _opt(query, at)
+        behind = size - at - _COOKIE_AT
+        if (owner, rrtype, option, octets, rdlength) == (
+            0,
+            _OPT_TYPE,
+            _COOKIE,
+            behind,
+            behind + 4,
+        ):
+            cookie = octets
+    name = query[NAME_AT:end]
+    lower = name.lower()
+    if lower == name:
+        return (query[:-cookie] + bytes(cookie) if cookie else query), 0, cookie
+    behind_name = query[end:-cookie] + bytes(cookie) if cookie else query[end:]
+    return query[:NAME_AT] + lower + behind_name, end, cookie
+
+
+def adapt(answer: bytes, query: bytes, end: int, cookie: int) -> bytes:
+    """Put a query's own name and cookie into an answer to one that means the same.
+
+    Args:
+        answer: With the question in front, as always, and with the cookie at its very end.
+        query: Whose name and cookie to take.
+        end: Of the name; 0 leaves it as it is.
+        cookie: Octets; 0 for none.
+    """
+    if not cookie:
+        return answer[:NAME_AT] + query[NAME_AT:end] + answer[end:]
+    if not end:
+        return answer[:-cookie] + query[-cookie:]
+    return b"".join((answer[:NAME_AT], query[NAME_AT:end], answer[end:-cookie], query[-cookie:]))
+
+
+def plain_name(qname: bytes) -> bool:
+    """Whether the end of a wire name is its only zero octet."""
+    return qname.find(b"\0") == len(qname) - 1

@@ -1,0 +1,122 @@
+"""What queries have in common; dnspython says what they mean."""
+
+import dns.edns
+import dns.message
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from svcdns.dns.alike import adapt, common, plain_name
+from tests.support.records import wire_name
+from tests.support.serving import question
+
+NAME = "web.prod.svc.cluster.local."
+COOKIE = b"\1\2\3\4\5\6\7\x08"
+
+
+def option(code: int, data: bytes) -> dns.edns.Option:
+    return dns.edns.GenericOption(code, data)
+
+
+def packet(name: str = NAME, *options: dns.edns.Option, **settings: object) -> bytes:
+    """A query without its ID."""
+    if options:
+        settings |= {"use_edns": 0, "options": list(options)}
+    return question(f"{name} A", **settings)[2:]
+
+
+PLAIN = packet()
+WITH_ZEROS = packet(NAME, option(10, bytes(8)))
+
+SAME = [
+    ("nothing of its own", PLAIN, PLAIN, 0),
+    ("0x20", packet("wEb.PROD.svc.cluster.Local."), PLAIN, 0),
+    ("RFC 7873 a cookie", packet(NAME, option(10, COOKIE)), WITH_ZEROS, 8),
+    ("0x20 and a cookie", packet(NAME.upper(), option(10, COOKIE)), WITH_ZEROS, 8),
+    (
+        "RFC 7873 §4: the server's cookie, too",
+        packet(NAME, option(10, COOKIE * 5)),
+        packet(NAME, option(10, bytes(40))),
+        40,
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "query", "key", "cookie"), SAME)
+def test_queries_share_what_is_left_without_spelling_and_cookie(
+    rule: str, query: bytes, key: bytes, cookie: int
+) -> None:
+    found, end, octets = common(query)
+
+    assert (found, octets) == (key, cookie), rule
+    assert bool(end) is (query[10:37] != query[10:37].lower())
+    if end:
+        assert query[end] == 0
+    assert common(found) == (found, 0, cookie)
+
+
+KEPT = [
+    ("other flags", packet(rd=False)),
+    ("DO", packet(want_dnssec=True)),
+    ("another size", packet(use_edns=0, payload=512)),
+    ("RFC 7873 §4: longer than any cookie", packet(NAME, option(10, bytes(41)))),
+    ("a cookie of no octets", packet(NAME, option(10, b""))),
+    ("an option beside the cookie", packet(NAME, option(10, COOKIE), option(3, b""))),
+    ("a cookie behind another option", packet(NAME, option(12, b"\0"), option(10, COOKIE))),
+    ("another option", packet(NAME, option(8, b"\0\1\x18\0\n\0\0"))),
+    ("octets behind the last record", packet(NAME, option(10, COOKIE)) + b"\1"),
+    ("the header counts no OPT", b"\1\0\0\1\0\0\0\0\0\0" + packet(NAME, option(10, COOKIE))[10:]),
+    ("the header counts two", b"\1\0\0\1\0\0\0\0\0\2" + packet(NAME, option(10, COOKIE))[10:]),
+]
+
+
+@pytest.mark.parametrize(("rule", "query"), KEPT)
+def test_what_makes_another_question_is_kept(rule: str, query: bytes) -> None:
+    assert common(query) == (query, 0, 0), rule
+    assert query not in (PLAIN, WITH_ZEROS)
+
+
+def test_a_packet_cut_at_any_octet_is_left_alone() -> None:
+    whole = packet(NAME.upper(), option(10, COOKIE))
+    for size in range(len(whole)):
+        key, _end, cookie = common(whole[:size])
+        assert key.lower() == whole[:size].lower()
+        assert not cookie
+
+
+@given(st.binary(max_size=120))
+def test_no_packet_of_any_content_fails(query: bytes) -> None:
+    key, end, cookie = common(query)
+
+    assert len(key) == len(query)
+    assert end <= len(query)
+    assert cookie <= 40
+
+
+@pytest.mark.parametrize("name", [NAME, "WEB.prod.svc.cluster.LOCAL."])
+@pytest.mark.parametrize("options", [(), (option(10, COOKIE),)])
+def test_an_answer_gets_the_name_and_the_cookie_of_its_query(
+    name: str, options: tuple[dns.edns.Option, ...]
+) -> None:
+    query = packet(name, *options)
+    key, end, cookie = common(query)
+    asked = dns.message.from_wire(b"\0\7" + key)
+    made = dns.message.make_response(asked)
+    if cookie:
+        made.use_edns(0, options=[option(10, bytes(cookie))])
+    made.answer.append(dns.rrset.from_text(asked.question[0].name, 5, "IN", "A", "10.0.0.1"))
+
+    answer = made.to_wire()[2:]
+    found = dns.message.from_wire(
+        b"\0\7" + (adapt(answer, query, end, cookie) if end or cookie else answer)
+    )
+
+    assert found.question[0].name.to_text() == name
+    assert found.answer[0].to_text() == f"{name} 5 IN A 10.0.0.1"
+    assert [one.to_wire() for one in found.options] == [COOKIE] * len(options)
+
+
+def test_a_zero_octet_inside_a_name_is_told() -> None:
+    assert plain_name(wire_name(NAME))
+    assert plain_name(b"\0")
+    assert not plain_name(b"\3a\0b\0")
