@@ -36,17 +36,18 @@ def pinned(core: int, command: Sequence[str]) -> list[str]:
 def cpu_seconds(pid: int) -> float:
     """CPU time of a process and its children, all threads, so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS + sum(map(cpu_seconds, _children(pid)))
+    return (int(fields[11]) + int(fields[12])) / TICKS + sum(map(cpu_seconds, children(pid)))
 
 
 def rss(pid: int, field: str = "VmRSS") -> float:
     """MiB that a process and its children have resident (``VmHWM``: at most, so far)."""
     found = re.search(rf"^{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M)
     here = int(found[1]) / 1024 if found else 0.0
-    return here + sum(rss(child, field) for child in _children(pid))
+    return here + sum(rss(child, field) for child in children(pid))
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """Give the children of a process's first thread that are alive."""
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 

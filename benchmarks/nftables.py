@@ -14,15 +14,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from benchmarks.api import ApiProcess
 from benchmarks.cluster import Balanced
 from benchmarks.lab import NODE, PORT, ROOT, Commits, Lab
-from benchmarks.load import SERVER_CORE, TICKS, pinned, rss
+from benchmarks.load import TICKS, children, rss
 from benchmarks.table import QUICK
 
 SIZES = (100, 1_000) if QUICK else (100, 1_000, 10_000)
@@ -60,20 +61,19 @@ class Proxy:
         began = time.monotonic()
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                pinned(
-                    SERVER_CORE,
-                    [*self.lab.node.enter, *command, "--config", self._configure(folder)],
-                ),
+                [*self.lab.node.enter, *command, "--config", self._configure(folder)],
                 stdout=log,
                 stderr=log,
                 cwd=ROOT,
             )
         stack.callback(_end, process)
         self.pid = process.pid
+        children = Children(self.pid)
         self._wait()
         self.start_seconds = time.monotonic() - began
+        children.gone()
         self.start_cpu = cpu(self.pid)
-        self.log = (folder / "log").read_text()
+        self.memory = (rss(self.pid), rss(self.pid, "VmHWM"), children.peak)
 
     def _configure(self, folder: Path) -> str:
         kubeconfig = {
@@ -159,6 +159,31 @@ class Proxy:
         return found
 
 
+class Children:
+    """The most memory that a child of a process ever had, as far as is seen 100 times a second."""
+
+    def __init__(self, pid: int) -> None:
+        self.peak = 0.0
+        "MiB."
+        self._pid = pid
+        self._alive: list[int] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.01) or self._alive:
+            self._alive = children(self._pid)
+            for child in self._alive:
+                with suppress(OSError):  # it has ended meanwhile
+                    self.peak = max(self.peak, rss(child, "VmHWM"))
+
+    def gone(self) -> None:
+        """Wait until there are none, and look no more."""
+        self._over.set()
+        self._thread.join()
+
+
 def cpu(pid: int) -> float:
     """CPU seconds of a process and of all its children so far, those that ended included."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -187,7 +212,7 @@ def measure() -> None:
     if len(commands) == 1:
         print("kube-proxy is not here (KUBE_PROXY=path): connects are compared with direct ones")
     columns = (
-        "services", "sync s", "CPU s", "RSS MiB", "peak MiB",
+        "services", "sync s", "CPU s", "RSS MiB", "peak MiB", "nft MiB",
         "add p50", "add p99", "CPU ms", "swap p50", "swap p99", "CPU ms",
         "lag s", "cores", "p50 us", "direct", "p99 us", "direct",
     )  # fmt: skip
@@ -203,7 +228,6 @@ def _row(command: list[str], size: int) -> str:
     with ExitStack() as stack:
         proxy = Proxy(command, size, stack)
         cluster = proxy.cluster
-        resident, peak = rss(proxy.pid), rss(proxy.pid, "VmHWM")
         add, add_cpu = proxy.changes(lambda n: (f"serve {size + n}", cluster.address(size + n)))
         swap, swap_cpu = proxy.changes(lambda n: (f"swap {n % size} {n}", cluster.newcomer(n)))
         connects = proxy.connects()
@@ -214,8 +238,9 @@ def _row(command: list[str], size: int) -> str:
         for value in (_at(connects["service"], at), _at(connects["direct"], at))
     ]
     return (
-        f"{proxy.start_seconds:9.2f}{proxy.start_cpu:9.2f}{resident:9.1f}{peak:9.1f}"
-        f"{statistics.median(add):9.2f}{_at(add, 0.99):9.2f}{add_cpu:9.2f}"
+        f"{proxy.start_seconds:9.2f}{proxy.start_cpu:9.2f}"
+        + "".join(f"{one:9.1f}" for one in proxy.memory)
+        + f"{statistics.median(add):9.2f}{_at(add, 0.99):9.2f}{add_cpu:9.2f}"
         f"{statistics.median(swap):9.2f}{_at(swap, 0.99):9.2f}{swap_cpu:9.2f}"
         f"{lag:9.2f}{busy:9.2f}" + "".join(f"{one:9.1f}" for one in times)
     )

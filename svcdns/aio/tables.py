@@ -100,7 +100,7 @@ class Tables:
         """Take over the tables of an earlier process, or make new ones (rules R100 and R105)."""
         found = []
         for ruleset in self._rulesets:
-            ruleset.update(plan, plan.services)
+            ruleset.take(plan)
             found.append(await self._timed(ruleset, self._restore(ruleset), True))
         self._note()
         return found
@@ -150,6 +150,7 @@ class Tables:
             listing = await self._nft.listing(ruleset.schema.table)
             if listing is not None:
                 return await self._run(ruleset.adopt(listing))
+            return sum([await self._run(tx) for tx in ruleset.parts()])
         except NftError as error:
             log.warning(
                 "%s is made from nothing: %s", ruleset.schema.table, first_line(error.stderr)

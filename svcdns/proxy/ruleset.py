@@ -1,10 +1,11 @@
 """The table that carries a forwarding plan out, kept up to date by transactions.
 
-:class:`Ruleset` holds what the table should contain.  :meth:`Ruleset.update` gives the operations
-for a change of some service ports, at their cost alone; :meth:`Ruleset.rebuild` gives those that
-make the table from nothing; :meth:`Ruleset.adopt` those that turn a table as it was found into the
-right one.  However it came about, the table has the same elements, but for which backend of a
-frontend has which slot (:mod:`svcdns.proxy.slots`).
+:class:`Ruleset` holds what the table should contain.  :meth:`Ruleset.take` tells it a first plan;
+:meth:`Ruleset.update` gives the operations for a change of some service ports, at their cost alone;
+:meth:`Ruleset.adopt` those that turn a table as it was found into the right one;
+:meth:`Ruleset.parts` those that make it where there is none, in bites, and :meth:`Ruleset.rebuild`
+those that replace whatever is there, in one.  However it came about, the table has the same
+elements, but for which backend of a frontend has which slot (:mod:`svcdns.proxy.slots`).
 
 The caller runs every transaction.  When one fails nothing of it was applied, and the caller goes
 on with a rebuild.
@@ -13,6 +14,7 @@ on with a rebuild.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
+from itertools import islice
 from typing import Any
 
 from svcdns.proxy import schema
@@ -29,6 +31,9 @@ from svcdns.proxy.listing import Listing
 from svcdns.proxy.model import ForwardingPlan, PlanKey, ServicePlan
 from svcdns.proxy.nft import Chain, Element, Set, Transaction
 from svcdns.proxy.schema import RulesetOptions, Schema
+
+PART = 20_000
+"""Operations of one part of a new table: nft needs 2 KB of memory for each while it runs."""
 
 
 class Ruleset:
@@ -58,6 +63,16 @@ class Ruleset:
     def keys(self) -> list[PlanKey]:
         """The service ports in the table, sorted."""
         return sorted(self._placed)
+
+    def take(self, plan: ForwardingPlan) -> None:
+        """Start from *plan*, with no table in mind yet: :meth:`parts` or :meth:`adopt` is next."""
+        changes = _Changes(elements=False)
+        for key in sorted(plan.services):
+            if key[1] == self.family:
+                self._replace(key, plan.services[key], changes)
+        unused = Transaction(self.schema.table)
+        self._follow_node(plan, unused, changes)
+        self._write(changes, unused)
 
     def update(self, plan: ForwardingPlan, changed: Iterable[PlanKey]) -> Transaction:
         """Follow *plan*, which differs from the last one in *changed* and in the node's part.
@@ -177,11 +192,23 @@ class Ruleset:
                 case Set() as one:
                     self._pins.setdefault(one.name, one)
 
-    def rebuild(self) -> Transaction:
-        """Make the table from nothing, in one transaction."""
+    def parts(self, size: int = PART) -> Iterator[Transaction]:
+        """Make the table where there is none, in transactions to be run one after the other.
+
+        A packet sees nothing of it before the last one, which has the chains that packets enter by,
+        so the whole takes effect at once all the same (rule R103).  Each part is made when it is
+        asked for: no more than one of them needs memory, here and in nft.
+
+        Args:
+            size: Operations of a part, about.
+        """
         self._chains = {name: c for name, c in self._chains.items() if self._uses[name]}
         self._pins = self._wanted_pins()
-        return self._from_nothing(self._chains.values(), self._elements())
+        yield from self._from_nothing(self._chains.values(), self._elements(), size)
+
+    def rebuild(self) -> Transaction:
+        """Replace whatever table there is, in one transaction."""
+        return self._joined(self.parts())
 
     def trial(self, keys: Iterable[PlanKey]) -> Transaction:
         """Make a table with these service ports only, to find out which of them nft refuses."""
@@ -191,13 +218,26 @@ class Ruleset:
             own = contribution(self.schema, self._placed[key])
             chains.update(own.chains)
             elements.update(own.shared, _elements(own))
-        return self._from_nothing(chains.values(), sorted(elements))
+        return self._joined(self._from_nothing(chains.values(), sorted(elements), PART))
 
-    def _from_nothing(self, chains: Iterable[Chain], elements: Iterable[Element]) -> Transaction:
+    def _from_nothing(
+        self, chains: Iterable[Chain], elements: Iterable[Element], size: int
+    ) -> Iterator[Transaction]:
         tx = Transaction(self.schema.table)
         tx.start_over()
         tx.add(*self.schema.sets(), *self._wanted_pins().values())
-        tx.add(*self._fixed, *chains, *_by_set(elements))
+        tx.add(*(chain for chain in self._fixed if not chain.hook), *chains)
+        for some in _batched(elements, size):
+            tx.add(*_by_set(some))
+            yield tx
+            tx = Transaction(self.schema.table)
+        tx.add(*(chain for chain in self._fixed if chain.hook))
+        yield tx
+
+    def _joined(self, parts: Iterable[Transaction]) -> Transaction:
+        tx = Transaction(self.schema.table)
+        for part in parts:
+            tx.operations += part.operations
         return tx
 
     def adopt(self, found: Listing) -> Transaction:
@@ -252,7 +292,13 @@ class Ruleset:
 class _Changes:
     """What a number of replaced contributions come to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, elements: bool = True) -> None:
+        """Begin with none.
+
+        Args:
+            elements: Whether elements are of interest, or only what service ports share.
+        """
+        self._wanted = elements
         self.deleted: list[Element] = []
         self.added: list[Element] = []
         self.shared: Counter[Element] = Counter()
@@ -261,17 +307,30 @@ class _Changes:
 
     def replace(self, old: Contribution, new: Contribution) -> None:
         """Note that *new* takes the place of *old*."""
-        for (name, key), value in old.elements.items():
-            if new.elements.get((name, key)) != value:
-                self.deleted.append(Element(name, key, value))
-        for (name, key), value in new.elements.items():
-            if old.elements.get((name, key)) != value:
-                self.added.append(Element(name, key, value))
+        if self._wanted:
+            self._replace_elements(old.elements, new.elements)
         self.shared.subtract(old.shared)
         self.shared.update(new.shared)
         self.uses.subtract(old.chains.keys())
         self.uses.update(new.chains.keys())
         self.chains.update(new.chains)
+
+    def _replace_elements(
+        self, old: dict[tuple[str, str], str], new: dict[tuple[str, str], str]
+    ) -> None:
+        for (name, key), value in old.items():
+            if new.get((name, key)) != value:
+                self.deleted.append(Element(name, key, value))
+        for (name, key), value in new.items():
+            if old.get((name, key)) != value:
+                self.added.append(Element(name, key, value))
+
+
+def _batched(elements: Iterable[Element], size: int) -> Iterator[list[Element]]:
+    """Cut elements into lists of *size*."""
+    rest = iter(elements)
+    while some := list(islice(rest, size)):
+        yield some
 
 
 def _settle(counts: Counter[Any], changes: Counter[Any]) -> tuple[list[Any], list[Any]]:

@@ -19,6 +19,8 @@ def arrange(before: Sequence[Backend | None], wanted: Iterable[Backend]) -> tupl
         before: Who has which slot now; ``None`` for a gap.
         wanted: Who should have one, each address and port once.
     """
+    if not before:
+        return tuple(wanted)
     missing = {(one.address, one.port): one for one in wanted}
     slots: list[Backend | None] = [
         one and missing.pop((one.address, one.port), None) for one in before
