@@ -182,6 +182,17 @@ def test_sigterm_leaves_the_rules_and_cleanup_removes_ours_alone_r107(node: Node
     assert node.tables() == "table ip kube-proxy\n"
 
 
+def test_nothing_expires_while_the_api_is_away_r104(node: Node) -> None:
+    node.start()
+    node.api.kill()
+    until(lambda: "going on with the last known state" in node.log.read_text(), "it is noticed")
+    node.here.run("nft", "flush", "ruleset")
+    until(lambda: "put right" in node.log.read_text(), "what is known is enough to mend")
+    assert node.answers("p2")
+    assert node.proxy
+    assert node.proxy.poll() is None
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -107,7 +107,7 @@ def test_which_nodes_should_get_traffic_r120(node: Node | None, eligible: bool) 
     ("count", "healthy", "status"),
     [(1, True, 200), (3, True, 200), (0, True, 503), (1, False, 503)],
 )
-def test_health_check_node_port_r82(count: int, healthy: bool, status: int) -> None:
+def test_health_check_node_port_r55_r82(count: int, healthy: bool, status: int) -> None:
     answer = check_answer(HealthCheck("shop", "web", 31000, count), healthy)
     assert answer.status == status
     assert body(answer) == {

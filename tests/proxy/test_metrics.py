@@ -53,6 +53,14 @@ def test_the_names_are_kube_proxys_r122() -> None:
     assert found == NAMES
 
 
+def test_no_metric_is_about_one_service_or_endpoint_r123() -> None:
+    """What the kernel forwards is not counted; relays do, under names of ours."""
+    registry = Registry()
+    ProxyMetrics(registry, STARTED)
+    labels = {name for family in registry.collect() for name in family.labels}
+    assert labels == {"ip_family", "traffic_policy", "code"}
+
+
 def test_a_sync_is_counted_by_family_and_kind() -> None:
     registry = Registry()
     metrics = ProxyMetrics(registry, STARTED)

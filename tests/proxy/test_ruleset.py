@@ -237,6 +237,20 @@ def test_a_new_process_keeps_pins_r69() -> None:
     assert node.table.send(packet) == {pinned}
 
 
+def test_each_node_pins_for_itself_and_clients_behind_one_address_together_r68() -> None:
+    plan, packet = (
+        _plan(_service(WEB, *BACKENDS, affinity=60)),
+        Packet("10.244.1.7", "tcp", "10.96.0.1", 80),
+    )
+    here, there = Node(), Node()
+    for node in (here, there):
+        node.follow(plan)
+    first, other = here.table.connect(packet, (0,)), there.table.connect(packet, (1,))
+    assert first.target != other.target
+    assert here.table.send(packet) == {first}, "another connection from the same address"
+    assert there.table.send(packet) == {other}
+
+
 @pytest.mark.parametrize("count", [2, 10, 1000])
 def test_one_endpoint_costs_a_constant_number_of_operations(count: int) -> None:
     many = tuple(Backend(f"10.244.{n // 250}.{n % 250}", 8080) for n in range(count + 1))

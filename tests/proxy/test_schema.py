@@ -95,3 +95,9 @@ def test_every_lead_has_a_number_of_its_own() -> None:
         schema.counted(Way.LOCAL, 7, True).name in Schema.counted_lead(Way.LOCAL, 7, True).verdict
     )
     assert schema.masquerade_session(0x0FFFFFFC).name in sessions[3].verdict
+
+
+def test_packets_that_the_kernel_calls_invalid_are_left_alone_r96() -> None:
+    """Mode iptables drops them; here ``tcpBeLiberal`` is the answer to what goes wrong then."""
+    for chain in Schema(4, RulesetOptions()).fixed_chains(True):
+        assert not any("invalid" in rule for rule in chain.rules)

@@ -519,8 +519,7 @@ def _balanced(**spec: Any) -> dict[str, Any]:
     return service(
         "web",
         IP,
-        type="LoadBalancer",
-        **{"ports": [port(nodePort=30080)], "ingress": [VIP], **spec},
+        **{"type": "LoadBalancer", "ports": [port(nodePort=30080)], "ingress": [VIP], **spec},
     )
 
 
@@ -551,6 +550,27 @@ LOAD_BALANCERS = (
                     to("p2", "p3", address="203.0.113.11", masquerade=True),
                     no("pass", address="203.0.113.12"),
                     no("pass", address=VIP, number=81),
+                ),
+            ),
+        ),
+    ),
+    case(
+        "the status says what is served, whatever type, address and class the spec asks for",
+        "R43",
+        steps=(
+            Step(
+                (
+                    _balanced(
+                        type="ClusterIP",
+                        ports=[port()],
+                        loadBalancerIP="203.0.113.11",
+                        loadBalancerClass="example.com/other",
+                    ),
+                    TWO,
+                ),
+                flows=(
+                    to("p2", "p3", address=VIP, masquerade=True),
+                    no("pass", address="203.0.113.11"),
                 ),
             ),
         ),
