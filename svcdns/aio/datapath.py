@@ -14,13 +14,12 @@ from svcdns.errors import NftError
 from svcdns.metrics import Registry
 from svcdns.proxy.config import ProxyOptions
 from svcdns.proxy.conntrack import sweep
+from svcdns.proxy.leftovers import KUBE_PROXY_TABLE
 from svcdns.proxy.listeners import Surroundings
 from svcdns.proxy.metrics import ProxyMetrics
 from svcdns.proxy.model import ForwardingPlan, NodePorts, NodeView, PlanChange, PlanKey
 from svcdns.proxy.nft import Table, Transaction
 from svcdns.proxy.schema import RulesetOptions, Schema
-
-KUBE_PROXY_TABLE = "kube-proxy"
 
 GRACE = 5.0
 """Seconds that relayed connections have to end when the process is told to."""
@@ -104,8 +103,7 @@ class KernelPath:
             if found:
                 log.warning(
                     "table %s is still there and takes connections before us: stop kube-proxy,"
-                    " then 'kube-proxy --cleanup' or 'nft delete table %s'",
-                    table,
+                    " then run 'svcdns proxy --cleanup-kube-proxy'",
                     table,
                 )
 

@@ -21,6 +21,7 @@ from svcdns.aio import logs, sysctl
 from svcdns.aio.datapath import DataPath, KernelPath, RelayPath
 from svcdns.aio.feed import feed
 from svcdns.aio.interfaces import interfaces
+from svcdns.aio.leftovers import remove_leftovers
 from svcdns.aio.nft import Nft
 from svcdns.aio.proxyhttp import ProxyHttp
 from svcdns.aio.signals import Signals
@@ -76,7 +77,7 @@ async def run(options: ProxyOptions) -> int:
     try:
         for warning in options.warnings:
             log.warning("%s", warning)
-        if options.cleanup:
+        if options.cleanup or options.cleanup_kube_proxy:
             return await _clean_up(options)
         sysctl.apply(options.sysctls(os.cpu_count() or 1))
         if options.init_only:
@@ -90,7 +91,12 @@ async def _clean_up(options: ProxyOptions) -> int:
     nft = Nft()
     try:
         await nft.probe()
-        return 0 if await clean_up(nft, options.plan.families) else 1
+        done = True
+        if options.cleanup:
+            done &= await clean_up(nft, options.plan.families)
+        if options.cleanup_kube_proxy:
+            done &= await remove_leftovers(nft, options.plan.families)
+        return 0 if done else 1
     finally:
         nft.close()
 

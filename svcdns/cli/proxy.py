@@ -151,6 +151,7 @@ def options_of(args: argparse.Namespace) -> ProxyOptions:
         warnings=(*warnings, *ignored),
         master=given.get("master", ""),
         cleanup=bool(run_flag(given, "cleanup")),
+        cleanup_kube_proxy=bool(run_flag(given, "cleanup-kube-proxy")),
         init_only=bool(run_flag(given, "init-only")),
         service_cidrs=run_flag(given, "service-cidrs") or (),
     )

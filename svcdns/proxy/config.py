@@ -74,6 +74,8 @@ class ProxyOptions(Struct, frozen=True, kw_only=True):
     conntrack: Conntrack = Conntrack()
     oom_score_adj: int = -999
     cleanup: bool = False
+    cleanup_kube_proxy: bool = False
+    "Whether the leftovers of kube-proxy are removed (rule R107)."
     init_only: bool = False
     verbosity: int = 0
     configuration: KubeProxyConfiguration = KubeProxyConfiguration()

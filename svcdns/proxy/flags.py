@@ -107,6 +107,9 @@ FLAGS: tuple[Flag, ...] = (
     Flag("proxy-port-range", "portRange"),
     Flag("show-hidden-metrics-for-version", "showHiddenMetricsForVersion"),
     # svcdns's own.
+    Flag("cleanup-kube-proxy", "",
+         "remove the tables and chains that kube-proxy left, and exit; with --cleanup ours as well",
+         Type.SWITCH, with_config=True),
     Flag("service-cidrs", "", "ranges of cluster IPs, beside the ServiceCIDR objects", Type.LIST,
          with_config=True),
 )  # fmt: skip
