@@ -35,6 +35,7 @@ from svcdns.proxy.health import ProxyHealth, node_eligible
 from svcdns.proxy.metrics import ProxyMetrics
 from svcdns.proxy.model import NodeView, PlanChange
 from svcdns.proxy.plan import Planner
+from svcdns.proxy.traffic import publish_planned
 
 LOOK_FOR_LISTS = 0.05
 """Seconds between looks whether the API has been listed."""
@@ -177,6 +178,9 @@ class Proxy:
     def _data_path(self) -> DataPath:
         if self._options.mode is Mode.USERSPACE:
             return RelayPath(self._options, self._registry)
+        self._registry.before_scrape(
+            lambda: publish_planned(self._registry, self._planner.plan.services.values())
+        )
         return KernelPath(self._options, self._metrics, self._registry, Nft())
 
     def _view(self) -> NodeView:

@@ -18,7 +18,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from svcdns.aio import exposition
+from svcdns.aio.addresses import reason
 from svcdns.aio.echo import EchoEndpoints
+from svcdns.aio.http import Site, Sites
 from svcdns.aio.interfaces import interfaces
 from svcdns.aio.listeners import Listeners
 from svcdns.aio.logs import LineWriter
@@ -33,12 +36,14 @@ from svcdns.kube.inventory import Inventory
 from svcdns.kube.overview import UNPRIVILEGED, Reach, bound_port, render
 from svcdns.kube.store import Delta, Store
 from svcdns.metrics import Registry
+from svcdns.plugins.base import HttpAnswer
 from svcdns.plugins.build import Configuration, Environment, build
 from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.order import NAMES
 from svcdns.proxy.listeners import Surroundings
 from svcdns.proxy.model import NodeView, PlanOptions, ServicePlan
 from svcdns.proxy.plan import Planner
+from svcdns.proxy.top import UP_METRICS_ADDRESS
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 FIRST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -71,6 +76,8 @@ class Settings(Struct, frozen=True):
     proxy: bool = True
     node: str = ""
     "The Node whose view traffic policies and topology take; empty: the first that is declared."
+    metrics_address: str | None = None
+    "``ADDRESS:PORT`` that was asked for; empty: none; None: the usual one, if it is free."
 
 
 def demo_directory() -> Path:
@@ -165,6 +172,7 @@ class Up:
                 machine_upstreams(settings),
                 settings.proxy,
                 settings.node,
+                settings.metrics_address,
             )
         self._settings = settings
         self._writer = writer
@@ -183,14 +191,17 @@ class Up:
         signals.catch()
         self._upstreams = Upstreams()
         listeners = Listeners(self._upstreams.settle)
+        metrics = Sites()
         configuration = self._configure()
         try:
             store = configuration.clusters[0].store
             source = self._source(store)
             source.load()
             await self._listen(listeners, configuration)
+            await self._show_metrics(metrics)
             return await self._serve(store, source, configuration, signals)
         finally:
+            await metrics.close()
             await listeners.stop()
             configuration.close()
             await self._upstreams.close()
@@ -232,6 +243,33 @@ class Up:
             absent = isinstance(cause, OSError) and cause.errno == errno.EADDRNOTAVAIL
             flag = "--dns-address A takes address A" if absent else "--dns-port N takes port N"
             raise ConfigError(f"{error}; {flag} instead") from error
+
+    async def _show_metrics(self, metrics: Sites) -> None:
+        """Serve ``/metrics``.
+
+        Nobody's service network fails for want of a page that nobody asked for, so a usual address
+        that is taken is said, and that is all; one that was asked for has to be had.
+
+        Raises:
+            ConfigError: It cannot be.
+        """
+        wanted = self._settings.metrics_address
+        if wanted == "":
+            return
+
+        async def page() -> HttpAnswer:
+            return HttpAnswer(200, await exposition.text(self._registry), exposition.CONTENT_TYPE)
+
+        address = wanted or UP_METRICS_ADDRESS
+        try:
+            await metrics.change({address: Site({"/metrics": page}, SOURCE)})
+        except ConfigError as error:
+            cause = error.__cause__
+            why = reason(cause) if isinstance(cause, Exception) else str(error)
+            text = f"--metrics-address: cannot listen on {address}: {why}"
+            if wanted:
+                raise ConfigError(f"{text}; 'none' for no metrics") from error
+            log.warning("%s; going on without metrics, and without 'svcdns top'", text)
 
     async def _serve(
         self,

@@ -15,7 +15,7 @@ from typing import Protocol, cast
 from svcdns import __version__
 from svcdns.errors import ConfigError
 
-COMMANDS = ("up", "dns", "proxy", "check", "explain")
+COMMANDS = ("up", "dns", "proxy", "check", "explain", "top")
 """In the order of the help text."""
 
 _CALLED_AS = {"coredns": "dns", "node-cache": "dns", "kube-proxy": "proxy"}
@@ -28,6 +28,7 @@ usage: svcdns COMMAND [flags]
   proxy --config FILE    the service proxy; takes kube-proxy's flags and configuration
   check FILE...          says what a Corefile or proxy configuration amounts to
   explain NAME [TYPE]    answers a question and says why
+  top [ADDRESS|URL]      what the service proxy does, live in a terminal
 
 'svcdns COMMAND --help' lists the flags of a command; 'svcdns --version' prints the version."""
 

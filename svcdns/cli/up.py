@@ -7,8 +7,10 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from svcdns.aio import logs
+from svcdns.aio.addresses import host_port
 from svcdns.aio.up import Settings, Up, demo_directory
 from svcdns.errors import ConfigError
+from svcdns.proxy.top import UP_METRICS_ADDRESS
 
 HELP = """\
 Manifests in DIR become a working service network on loopback: DNS, cluster IPs, balancing.
@@ -50,6 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--node", default="", metavar="NAME",
         help="the Node to be, for traffic policies and topology (default: the first declared)",
     )  # fmt: skip
+    parser.add_argument(
+        "--metrics-address", metavar="A:N",
+        help="address and port of /metrics, for 'svcdns top' and Prometheus; 'none' for none"
+        f" (default: {UP_METRICS_ADDRESS} if it is free)",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,5 +96,28 @@ def settings_of(args: argparse.Namespace) -> Settings:
                 raise ConfigError(f"--upstream: {one!r} is not a resolver")
     directory = Path(args.directory) if args.directory else demo_directory()
     return Settings(
-        directory, address, args.dns_port, zone, upstreams, not args.no_proxy, args.node
+        directory,
+        address,
+        args.dns_port,
+        zone,
+        upstreams,
+        not args.no_proxy,
+        args.node,
+        _metrics_address(args.metrics_address),
     )
+
+
+def _metrics_address(text: str | None) -> str | None:
+    """Check ``--metrics-address``; None: not given, empty: none."""
+    if text is None or text == "none":
+        return text and ""
+    host, _, number = text.rpartition(":")
+    try:
+        address = str(ip_address(host.removeprefix("[").removesuffix("]") or "127.0.0.1"))
+        port = int(number)
+    except ValueError as error:
+        what = f"--metrics-address: {text!r} is not ADDRESS:PORT, as {UP_METRICS_ADDRESS}"
+        raise ConfigError(what) from error
+    if not 0 < port < 65536:
+        raise ConfigError(f"--metrics-address: the port must be 1 to 65535, not {port}")
+    return host_port(address, port)

@@ -36,6 +36,16 @@ class Algorithm(StrEnum):
 DEFAULT = Algorithm.POWER_OF_TWO
 
 
+class State(StrEnum):
+    """What an endpoint is at the moment; values of a metric's label."""
+
+    READY = "ready"
+    EJECTED = "ejected"
+    SLOW_START = "slow-start"
+    DRAINING = "draining"
+    "Left the service, but has connections."
+
+
 def algorithm(text: str) -> Algorithm | None:
     """Read the annotation's value; empty is the default, None says that there is no such one."""
     if not text:
@@ -270,3 +280,14 @@ class Balancer:
     def ejected(self, now: float) -> Iterable[Endpoint]:
         """Give the endpoints that are out at this moment."""
         return [e for e in self.endpoints.values() if e.health.ejected(now)]
+
+    def states(self, now: float) -> dict[State, int]:
+        """Count the endpoints by state; READY is always there.  Costs what is not ready."""
+        out = sum(e.health.ejected(now) for e in self._out)
+        slow = sum(e.health.ramping(now) and not e.health.ejected(now) for e in self._ramping)
+        found = {State.READY: len(self.endpoints) - out - slow}
+        if out:
+            found[State.EJECTED] = out
+        if slow:
+            found[State.SLOW_START] = slow
+        return found

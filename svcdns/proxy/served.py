@@ -3,7 +3,7 @@
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from svcdns.metrics import HistogramCell
-from svcdns.proxy.balancer import Balancer, Endpoint, Random
+from svcdns.proxy.balancer import Balancer, Endpoint, Random, State
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.model import Backend, Policy, ServicePlan
 from svcdns.proxy.outlier import EjectionRules
@@ -93,3 +93,11 @@ class Served:
     def endpoints(self) -> list[Endpoint]:
         """Give all endpoints with something to show: current ones first, then leaving ones."""
         return [*self.balancer.endpoints.values(), *self.leaving]
+
+    def states(self, now: float) -> dict[State, int]:
+        """Count the endpoints by state; states that nobody is in are left out, but for READY."""
+        found = self.balancer.states(now)
+        draining = sum(bool(e.active) for e in self.leaving)
+        if draining:
+            found[State.DRAINING] = draining
+        return found

@@ -7,7 +7,8 @@ kube-proxy has no such metrics (rule R123), so the names are ours.  Relays count
 from collections.abc import Iterable
 
 from svcdns.metrics import Registry
-from svcdns.proxy.balancer import Endpoint
+from svcdns.proxy.balancer import Endpoint, State
+from svcdns.proxy.model import ServicePlan
 from svcdns.proxy.served import CONNECT_SECONDS_BOUNDS, Served
 
 SERVICE_LABELS = ("namespace", "service", "port", "protocol")
@@ -30,6 +31,7 @@ _ENDPOINT = (
 _ACTIVE = ("svcdns_proxy_active_connections", "Connections and UDP sessions open now.")
 _ENDPOINT_ACTIVE = ("svcdns_proxy_endpoint_active_connections", "Open to the endpoint now.")
 _EJECTED = ("svcdns_proxy_endpoint_ejected", "Whether the endpoint is ejected at the moment.")
+_STATES = ("svcdns_proxy_endpoints", "Endpoints by state: ready, ejected, slow-start, draining.")
 _SECONDS = ("svcdns_proxy_connect_seconds", "Time until an endpoint took the connection.")
 
 
@@ -44,8 +46,9 @@ def publish(registry: Registry, services: Iterable[Served], now: float) -> None:
     active = registry.gauge(*_ACTIVE, SERVICE_LABELS)
     endpoint_active = registry.gauge(*_ENDPOINT_ACTIVE, ENDPOINT_LABELS)
     ejected = registry.gauge(*_EJECTED, ENDPOINT_LABELS)
+    states = registry.gauge(*_STATES, (*SERVICE_LABELS, "state"))
     seconds = registry.histogram(*_SECONDS, CONNECT_SECONDS_BOUNDS, SERVICE_LABELS)
-    for family in (*totals, *parts, active, endpoint_active, ejected):
+    for family in (*totals, *parts, active, endpoint_active, ejected, states):
         family.cells.clear()
     seconds.histograms.clear()
     for served in services:
@@ -58,6 +61,8 @@ def publish(registry: Registry, services: Iterable[Served], now: float) -> None:
         cell.sum += served.connect_seconds.sum
         for index, count in enumerate(served.connect_seconds.counts):
             cell.counts[index] += count
+        for state, number in served.states(now).items():
+            states.cell(*labels, state).value += number
         for endpoint in served.endpoints():
             if not (endpoint.connections or endpoint.failures):
                 continue  # of 100,000 endpoints few have ever been asked
@@ -68,6 +73,19 @@ def publish(registry: Registry, services: Iterable[Served], now: float) -> None:
             active.cell(*labels).value += endpoint.active
             endpoint_active.cell(*names).value += endpoint.active
             ejected.cell(*names).value = int(endpoint.health.ejected(now))
+
+
+def publish_planned(registry: Registry, plans: Iterable[ServicePlan]) -> None:
+    """Count the endpoints of *plans* where the kernel forwards: nothing else is known there."""
+    states = registry.gauge(*_STATES, (*SERVICE_LABELS, "state"))
+    states.cells.clear()
+    for plan in plans:
+        number = len(plan.cluster or plan.local)
+        if plan.cluster and plan.local:
+            number = len({*plan.cluster, *plan.local})
+        identity = plan.id
+        labels = (identity.namespace, identity.service, identity.port, identity.protocol)
+        states.cell(*labels, State.READY).value += number
 
 
 def service_counts(served: Served) -> tuple[int, int, int, int, int, int]:

@@ -196,6 +196,8 @@ async def test_changes_that_come_meanwhile_are_carried_out_together_r101(
     assert status == 200
     assert 'kubeproxy_sync_proxy_rules_service_changes_total{ip_family="IPv4"} 21.0' in text
     assert 'kubeproxy_sync_proxy_rules_service_changes_pending{ip_family="IPv4"} 0.0' in text
+    web = 'namespace="shop",port="http",protocol="TCP",service="web",state="ready"'
+    assert f"svcdns_proxy_endpoints{{{web}}} 0.0" in text
     assert await one.end(signal.SIGINT) == 0
 
 

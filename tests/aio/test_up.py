@@ -7,7 +7,7 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -79,9 +79,11 @@ class Running:
 
 
 @asynccontextmanager
-async def up(*args: str, port: int | None = None) -> AsyncIterator[Running]:
+async def up(*args: str, port: int | None = None, metrics: bool = False) -> AsyncIterator[Running]:
     """Run ``svcdns up`` until the block ends."""
     port = port or free_port()
+    if not metrics and "--metrics-address" not in args:
+        args = (*args, "--metrics-address", "none")  # others may run beside us
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "svcdns", "up", *args,
         "--dns-port", str(port), "--upstream", "none",
@@ -280,3 +282,36 @@ def test_what_the_machine_lets_us_bind_is_found_by_trying() -> None:
     assert not can_bind("203.0.113.7")
     assert not can_bind("fd00::1:2:3")
     assert 1 <= first_port() <= 65536
+
+
+async def test_metrics_are_where_they_were_asked_for() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    async with up("--metrics-address", address) as running:
+        await running.line("Ctrl-C stops")
+        text = await get(f"http://{address}/metrics")
+        assert 'svcdns_proxy_endpoints{namespace="default",port="http"' in text
+        assert await running.stop() == 0
+
+
+async def test_a_metrics_address_that_was_asked_for_has_to_be_had() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        async with up("--metrics-address", address) as running:
+            line = await running.line("--metrics-address")
+            assert line == (
+                f"--metrics-address: cannot listen on {address}: address already in use;"
+                " 'none' for no metrics"
+            )
+            assert await asyncio.wait_for(running.process.wait(), DEADLINE) == 1
+
+
+async def test_the_usual_metrics_address_may_be_taken() -> None:
+    with suppress(OSError), socket.create_server(("127.0.0.1", 1054)):
+        async with up(metrics=True) as running:
+            line = await running.line("--metrics-address")
+            assert line == (
+                "[WARNING] --metrics-address: cannot listen on 127.0.0.1:1054: address already in"
+                " use; going on without metrics, and without 'svcdns top'"
+            )
+            await running.line("Ctrl-C stops")
+            assert await running.stop() == 0

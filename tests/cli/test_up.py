@@ -45,6 +45,15 @@ def test_every_flag_counts() -> None:
         (("--zone", "a b"), "--zone: 'a b' is not a domain name"),
         (("--zone", "a..b"), "--zone: 'a..b' is not a domain name"),
         (("--zone", "."), "--zone: '.' is not a domain name"),
+        (
+            ("--metrics-address", "1054"),
+            "--metrics-address: '1054' is not ADDRESS:PORT, as 127.0.0.1:1054",
+        ),
+        (
+            ("--metrics-address", "h:1"),
+            "--metrics-address: 'h:1' is not ADDRESS:PORT, as 127.0.0.1:1054",
+        ),
+        (("--metrics-address", ":0"), "--metrics-address: the port must be 1 to 65535, not 0"),
         (("--upstream", "1.1.1.1 }"), "--upstream: '1.1.1.1 }' is not a resolver"),
     ],
 )
@@ -53,6 +62,20 @@ def test_a_flag_that_cannot_be_used_is_named(words: tuple[str, ...], message: st
         settings(*words)
 
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("words", "address"),
+    [
+        ((), None),
+        (("--metrics-address", "none"), ""),
+        (("--metrics-address", "0.0.0.0:9153"), "0.0.0.0:9153"),
+        (("--metrics-address", ":9153"), "127.0.0.1:9153"),
+        (("--metrics-address", "[::1]:9153"), "[::1]:9153"),
+    ],
+)
+def test_metrics_are_where_the_flag_says(words: tuple[str, ...], address: str | None) -> None:
+    assert settings(*words).metrics_address == address
 
 
 def test_a_directory_that_is_not_there_is_one_line_and_status_1(

@@ -1,8 +1,10 @@
 from random import Random
 
+from msgspec.structs import replace
+
 from svcdns.metrics import Registry
 from svcdns.proxy.served import Served
-from svcdns.proxy.traffic import publish
+from svcdns.proxy.traffic import publish, publish_planned
 from tests.support.plans import service_plan
 
 WEB = ("ns-1", "web", "", "TCP")
@@ -83,3 +85,43 @@ def test_a_service_that_is_gone_has_no_series() -> None:
     publish(registry, [served], now=0.0)
     publish(registry, [], now=0.0)
     assert values(registry, "svcdns_proxy_connections_total") == {}
+
+
+def test_endpoints_are_counted_by_state() -> None:
+    plan = service_plan("10.96.0.1:80", "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80")
+    served = Served(plan, 0.0, Random(1).random)
+    registry = Registry()
+    states = "svcdns_proxy_endpoints"
+
+    publish(registry, [served], now=0.0)
+    assert values(registry, states) == {(*WEB, "ready"): 3}
+    first, second, _ = served.balancer.endpoints.values()
+    for _ in range(3):
+        served.failed(first, 0.0)
+    publish(registry, [served], now=0.5)
+    assert values(registry, states) == {(*WEB, "ready"): 2, (*WEB, "ejected"): 1}
+    publish(registry, [served], now=1.5)  # the first ejection lasts a second
+    assert values(registry, states) == {(*WEB, "ready"): 2, (*WEB, "slow-start"): 1}
+    publish(registry, [served], now=60.0)
+    assert values(registry, states) == {(*WEB, "ready"): 3}
+
+    second.active = 1
+    served.update(service_plan("10.96.0.1:80", "10.0.0.3:80"), 61.0)
+    publish(registry, [served], now=61.0)
+    assert values(registry, states) == {(*WEB, "ready"): 1, (*WEB, "draining"): 1}
+    second.active = 0
+    served.update(service_plan("10.96.0.1:80"), 62.0)
+    publish(registry, [served], now=62.0)
+    assert values(registry, states) == {(*WEB, "ready"): 0}
+
+
+def test_where_the_kernel_forwards_the_plan_is_counted() -> None:
+    registry = Registry()
+    local = service_plan("10.96.0.1:80", "10.0.0.1:80", "10.0.0.2:80*")
+    six = service_plan("[fd00::1]:80", "fd01::1:80")
+    only_local = replace(local, cluster=())
+    publish_planned(registry, [local, six])
+    assert values(registry, "svcdns_proxy_endpoints") == {(*WEB, "ready"): 3}
+    publish_planned(registry, [only_local])
+    assert values(registry, "svcdns_proxy_endpoints") == {(*WEB, "ready"): 1}
+    assert list(registry.families) == ["svcdns_proxy_endpoints"]

@@ -1,0 +1,180 @@
+"""``svcdns top`` beside a real ``svcdns up``: documents for programs, a screen for people."""
+
+import asyncio
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import sys
+import termios
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from svcdns.aio.top import Unreachable, scrape
+from tests.support.ports import free_port
+from tests.support.waiting import until
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+@asynccontextmanager
+async def up(*more: str) -> AsyncIterator[str]:
+    """Run ``svcdns up`` on the demo; give its metrics address."""
+    address = f"127.0.0.1:{free_port()}"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "svcdns", "up", "--metrics-address", address,
+        "--dns-port", str(free_port()), "--upstream", "none", *more,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(20):
+            while b"Ctrl-C stops" not in (line := await process.stdout.readline()):
+                assert line, "svcdns up ended"
+        yield address
+    finally:
+        process.terminate()
+        await asyncio.wait_for(process.communicate(), 20)
+
+
+class Terminal:
+    """``svcdns top`` on a terminal of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
+        self.process = process
+        self.shown = b""
+        self._master = master
+        asyncio.get_running_loop().add_reader(master, self._read)
+
+    def _read(self) -> None:
+        try:
+            self.shown += os.read(self._master, 65536)
+        except OSError:  # the last process at the other end is gone
+            asyncio.get_running_loop().remove_reader(self._master)
+
+    def resize(self, columns: int, lines: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def screens(self) -> list[list[str]]:
+        """Give what was drawn, screen by screen."""
+        text = self.shown.decode()
+        screens = text.split("\x1b[H")[1:]
+        return [re.sub(r"\x1b\[[?\d]*[A-Za-z]", "", one).split("\r\n") for one in screens]
+
+
+@asynccontextmanager
+async def terminal(*words: str) -> AsyncIterator[Terminal]:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "svcdns", "top", *words,
+        stdin=slave, stdout=slave, stderr=slave, env=ENVIRONMENT, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(slave)
+    found = Terminal(process, master)
+    try:
+        yield found
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        asyncio.get_running_loop().remove_reader(master)
+        os.close(master)
+
+
+async def top(*words: str) -> tuple[int | None, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "svcdns", "top", *words,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=ENVIRONMENT,
+    )  # fmt: skip
+    out, errors = await asyncio.wait_for(process.communicate(), 20)
+    return process.returncode, out.decode(), errors.decode()
+
+
+async def test_a_program_gets_one_document() -> None:
+    async with up() as address:
+        status, out, errors = await top(
+            address, "--once", "--output", "json", "--interval", "0.1", "--sort", "name"
+        )
+
+    assert (status, errors) == (0, "")
+    document = json.loads(out)
+    assert document["source"] == f"http://{address}/metrics"
+    names = [one["name"] for one in document["services"]]
+    assert names == sorted(names)
+    (web,) = (one for one in document["services"] if one["name"] == "default/web:http/TCP")
+    assert web["endpoint_states"]["ready"] >= 2
+
+
+async def test_the_screen_follows_the_terminal_and_ctrl_c_puts_it_back() -> None:
+    async with up() as address, terminal(address, "--interval", "0.1") as shown:
+        await until(lambda: len(shown.screens()) > 2)
+        wide = shown.screens()[1]
+        assert wide[0].startswith(f"svcdns top  http://{address}/metrics")
+        assert wide[3].split()[-1] == "STATES"
+        shown.resize(40, 6)
+        before = len(shown.screens())
+        await until(lambda: len(shown.screens()) > before + 2)
+        narrow = shown.screens()[-2]
+        assert len(narrow) <= 6
+        assert max(map(len, narrow)) <= 40
+        assert narrow[-1].startswith("... and ")
+        shown.process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(shown.process.wait(), 10) == 0
+        await until(lambda: shown.shown.endswith(b"\x1b[?25h\x1b[?1049l"))
+    assert b"Traceback" not in shown.shown
+
+
+async def test_sigterm_puts_the_terminal_back_too() -> None:
+    async with up() as address, terminal(address, "--interval", "0.1") as shown:
+        await until(lambda: shown.screens())
+        shown.process.terminate()
+        assert await asyncio.wait_for(shown.process.wait(), 10) == 0
+        await until(lambda: shown.shown.endswith(b"\x1b[?1049l"))
+
+
+async def test_a_process_that_goes_away_is_said_on_the_screen() -> None:
+    async with up() as address:
+        display = terminal(address, "--interval", "0.1")
+        shown = await display.__aenter__()
+        await until(lambda: shown.screens())
+    try:
+        await until(lambda: b"connection refused; trying again" in shown.shown)
+    finally:
+        await display.__aexit__(None, None, None)
+
+
+async def test_what_is_no_proxy_is_said() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\ngo_up 1\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        host, port = server.sockets[0].getsockname()
+        with pytest.raises(Unreachable, match=r"has no svcdns_proxy_\* metrics"):
+            await asyncio.to_thread(scrape, f"http://{host}:{port}/metrics")
+        server.close()
+
+
+async def test_garbage_instead_of_http_is_an_error_of_one_line() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"\x00\xff garbage\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        with pytest.raises(Unreachable, match=f"http://{host}:{port}/metrics: "):
+            await asyncio.to_thread(scrape, f"http://{host}:{port}/metrics")
