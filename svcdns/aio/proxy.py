@@ -169,6 +169,10 @@ class Proxy:
         self._planner = Planner(self._store, self._view(), options.plan)
         self._metrics.follow(self._planner)
         self._path = self._data_path()
+        if self._options.mode is not Mode.USERSPACE:  # relays count for themselves
+            self._registry.before_scrape(
+                lambda: publish_planned(self._registry, self._planner.plan.services.values())
+            )
         self._changed = asyncio.Event()
         self._busy = asyncio.Lock()
         "The data path does one thing at a time."
@@ -178,9 +182,6 @@ class Proxy:
     def _data_path(self) -> DataPath:
         if self._options.mode is Mode.USERSPACE:
             return RelayPath(self._options, self._registry)
-        self._registry.before_scrape(
-            lambda: publish_planned(self._registry, self._planner.plan.services.values())
-        )
         return KernelPath(self._options, self._metrics, self._registry, Nft())
 
     def _view(self) -> NodeView:

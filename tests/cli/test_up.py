@@ -46,8 +46,8 @@ def test_every_flag_counts() -> None:
         (("--zone", "a..b"), "--zone: 'a..b' is not a domain name"),
         (("--zone", "."), "--zone: '.' is not a domain name"),
         (
-            ("--metrics-address", "1054"),
-            "--metrics-address: '1054' is not ADDRESS:PORT, as 127.0.0.1:1054",
+            ("--metrics-address", "1054x"),
+            "--metrics-address: '1054x' is not ADDRESS:PORT, as 127.0.0.1:1054",
         ),
         (
             ("--metrics-address", "h:1"),
@@ -71,6 +71,7 @@ def test_a_flag_that_cannot_be_used_is_named(words: tuple[str, ...], message: st
         (("--metrics-address", "none"), ""),
         (("--metrics-address", "0.0.0.0:9153"), "0.0.0.0:9153"),
         (("--metrics-address", ":9153"), "127.0.0.1:9153"),
+        (("--metrics-address", "9153"), "127.0.0.1:9153"),
         (("--metrics-address", "[::1]:9153"), "[::1]:9153"),
     ],
 )
