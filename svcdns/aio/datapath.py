@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from svcdns.aio import conntrack
+from svcdns.aio.capture import Capture
 from svcdns.aio.interfaces import interfaces
 from svcdns.aio.nft import Nft, first_line, generation
 from svcdns.aio.tables import Synced, Tables
@@ -172,10 +173,21 @@ class RelayPath:
         self._registry = registry
         self._proxy: UserspaceProxy | None = None
         self._around = Surroundings()
+        self._capture = Capture(options.capture)
+        self._lacking: float | None = None
+        "When sockets that could not be had were last tried."
         self._plan = ForwardingPlan({}, {})
 
     async def prepare(self) -> None:
-        """Nothing can be wrong before there is something to listen on."""
+        """Make what is to be captured local.
+
+        Raises:
+            ConfigError: The kernel refuses.
+        """
+        self._capture.start()
+        if self._options.exclude_ports:
+            ports = ", ".join(map(str, sorted(self._options.exclude_ports)))
+            log.info("ports left to other programs, whatever Services have them: %s", ports)
 
     async def start(self, plan: ForwardingPlan, node: NodeView) -> list[Synced]:
         """Open what the plan needs."""
@@ -197,6 +209,8 @@ class RelayPath:
                 *self._options.detector(node).cidrs,
                 *(f"{one}/{128 if ':' in one else 32}" for one in own),
             ),
+            captured=self._options.capture,
+            exclude_ports=self._options.exclude_ports,
         )
 
     async def follow(
@@ -214,18 +228,23 @@ class RelayPath:
         self._plan = plan
         done = self._proxy.apply(plan)
         took = time.monotonic() - began
-        bad = {one.listener.family for one in done.failed}
-        return [Synced(family, took, 0, family not in bad) for family in (4, 6)]
+        self._lacking = began if done.failed else None
+        # A port that somebody else has costs its frontend, not the health of the node (rule R84).
+        return [Synced(family, took, 0, True) for family in (4, 6)]
 
     async def rest(self) -> list[Synced]:
-        """Relays need no rest."""
-        return []
+        """Try sockets that could not be had again, every ``syncPeriod``."""
+        since = self._lacking
+        if since is None or time.monotonic() - since < self._options.sync_period:
+            return []
+        return self._apply(self._plan)
 
     async def mend(self) -> list[Synced]:
-        """Try sockets that could not be had again."""
+        """Carry the plan out again."""
         return self._apply(self._plan) if self._proxy else []
 
     async def stop(self) -> None:
         """Close everything; connections have a while to end."""
         if self._proxy:
             await self._proxy.stop(GRACE)
+        self._capture.stop()

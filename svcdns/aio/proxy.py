@@ -17,7 +17,8 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from svcdns.aio import logs, sysctl
+from svcdns.aio import capture, logs, sysctl
+from svcdns.aio.capture import Capture
 from svcdns.aio.datapath import DataPath, KernelPath, RelayPath
 from svcdns.aio.feed import feed
 from svcdns.aio.interfaces import interfaces
@@ -80,8 +81,10 @@ async def run(options: ProxyOptions) -> int:
             log.warning("%s", warning)
         if options.cleanup or options.cleanup_kube_proxy:
             return await _clean_up(options)
-        sysctl.apply(options.sysctls(os.cpu_count() or 1))
+        if options.mode is not Mode.USERSPACE:  # relays need no connection tracking
+            sysctl.apply(options.sysctls(os.cpu_count() or 1))
         if options.init_only:
+            Capture(options.capture).start()
             return 0
         return await Proxy(options).run()
     finally:
@@ -89,6 +92,8 @@ async def run(options: ProxyOptions) -> int:
 
 
 async def _clean_up(options: ProxyOptions) -> int:
+    if options.capture:
+        return 0 if capture.clean_up(options.capture) else 1
     nft = Nft()
     try:
         await nft.probe()

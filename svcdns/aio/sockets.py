@@ -18,6 +18,7 @@ UDP_BUFFER_OCTETS = 4 << 20
 
 _SO_ATTACH_FILTER = 26
 _SO_DETACH_FILTER = 27
+_IPV6_FREEBIND = 78
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,18 @@ class Opened:
     "Whether nobody can get in at all: nothing must be accepted from it."
 
 
-def listen(need: Need, address: str, port: int) -> Opened:
+def listen(need: Need, address: str, port: int, *, captured: bool = False) -> Opened:
     """Open the socket of *need* at *address* and *port*.
 
     Linux 6.18 takes filters on TCP sockets only from the privileged.  Without one, a socket that
     lets nobody in has an accept queue of one place, taken by ourselves: the kernel drops every SYN
     that finds the queue full.
+
+    Args:
+        need: What the socket is for.
+        address: Where it is bound, which may be elsewhere than *need* says.
+        port: The same.
+        captured: Whether the address is local by a route only.
 
     Raises:
         OSError: The address or port cannot be had.
@@ -49,6 +56,9 @@ def listen(need: Need, address: str, port: int) -> Opened:
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if captured and family == socket.AF_INET6:
+            # bind(2) of IPv4 asks the routes whether an address is local, that of IPv6 does not.
+            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
         if stream:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tune(sock)

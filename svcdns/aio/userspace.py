@@ -23,6 +23,7 @@ from svcdns.aio.tcprelay import TcpListener, TcpRelay
 from svcdns.aio.udprelay import SESSIONS_LIMIT, UdpFrontend, UdpRelay
 from svcdns.metrics import Registry
 from svcdns.proxy.balancer import Algorithm, Endpoint, Random, algorithm
+from svcdns.proxy.capture import holds
 from svcdns.proxy.listeners import Key, Listener, Need, Surroundings, Unbindable, diff, needs
 from svcdns.proxy.model import ForwardingPlan, ServicePlan
 from svcdns.proxy.outlier import EjectionRules
@@ -182,7 +183,8 @@ class UserspaceProxy:
         served = self.services[need.key]
         target: TcpListener | UdpFrontend
         try:
-            opened = listen(need, address, port)
+            captured = holds(self._around.captured, address)
+            opened = listen(need, address, port, captured=captured)
             try:
                 if listener.protocol == "TCP":
                     target = TcpListener(tcp, opened, need, served)

@@ -27,8 +27,8 @@ HELP = """\
 The service proxy: forwards connections to Services as kube-proxy does.
 
 Takes kube-proxy's flags, with one dash or two, and its configuration file. With --config the file
-decides; beside it count only --proxy-mode, --hostname-override, --master, --service-cidrs, -v and
-the flags about the run."""
+decides; beside it count only --proxy-mode, --hostname-override, --master, --service-cidrs,
+--capture-cidrs, --exclude-ports, -v and the flags about the run."""
 
 
 class Running(Protocol):
@@ -153,6 +153,8 @@ def options_of(args: argparse.Namespace) -> ProxyOptions:
         cleanup=bool(run_flag(given, "cleanup")),
         cleanup_kube_proxy=bool(run_flag(given, "cleanup-kube-proxy")),
         init_only=bool(run_flag(given, "init-only")),
+        capture=run_flag(given, "capture-cidrs") or (),
+        exclude_ports=run_flag(given, "exclude-ports") or (),
         service_cidrs=run_flag(given, "service-cidrs") or (),
     )
 

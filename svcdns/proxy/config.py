@@ -7,6 +7,7 @@ translated and what has no effect.  The modes ``iptables`` and ``ipvs`` run as `
 Parity: kube-proxy ``cmd/kube-proxy/app/options.go``, ``pkg/proxy/apis/config/v1alpha1``.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -15,11 +16,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from svcdns.corefile.durations import parse_duration
+from svcdns.errors import ProxyConfigError
 from svcdns.kube.objects import Kind
 from svcdns.kube.source import ApiSource
 from svcdns.proxy.address import is_loopback, normalise_range
+from svcdns.proxy.capture import FLAG as CAPTURE_FLAG
+from svcdns.proxy.capture import Captured, ranges
 from svcdns.proxy.configfile import Raw, lookup, split_host_port, typed, unknown_fields
 from svcdns.proxy.endpoints import HEADLESS_LABEL
+from svcdns.proxy.flags import SOURCE
 from svcdns.proxy.kubeproxyconfig import (
     HEALTHZ_PORT,
     METRICS_PORT,
@@ -73,6 +78,10 @@ class ProxyOptions(Struct, frozen=True, kw_only=True):
     config_sync_period: float = 900
     conntrack: Conntrack = Conntrack()
     oom_score_adj: int = -999
+    capture: tuple[Captured, ...] = ()
+    "Ranges of Services to make local."
+    exclude_ports: frozenset[int] = frozenset()
+    "Ports of frontends that get no socket in userspace mode."
     cleanup: bool = False
     cleanup_kube_proxy: bool = False
     "Whether the leftovers of kube-proxy are removed (rule R107)."
@@ -169,7 +178,23 @@ def resolve(raw: Raw, file: str, **runtime: Any) -> ProxyOptions:
         "configuration": configuration,
         "warnings": (*runtime.pop("warnings", ()), *warnings),
     }
-    return ProxyOptions(**{**given, **runtime})
+    options = ProxyOptions(**{**given, **runtime, **_capture(runtime)})
+    if options.capture and options.mode is not Mode.USERSPACE:
+        why = f"mode {options.mode.value} forwards in the kernel and captures nothing"
+        raise ProxyConfigError(SOURCE, CAPTURE_FLAG, why)
+    return options
+
+
+def _capture(runtime: Mapping[str, Any]) -> Raw:
+    """Read what is captured and what is not."""
+    ports = [str(text) for text in runtime.get("exclude_ports", ())]
+    for text in ports:
+        if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
+            raise ProxyConfigError(SOURCE, "--exclude-ports", f"{text!r} is no port")
+    return {
+        "capture": ranges(runtime.get("capture", ())),
+        "exclude_ports": frozenset(map(int, ports)),
+    }
 
 
 def _completed(given: KubeProxyConfiguration) -> KubeProxyConfiguration:

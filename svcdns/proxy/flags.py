@@ -110,6 +110,13 @@ FLAGS: tuple[Flag, ...] = (
     Flag("cleanup-kube-proxy", "",
          "remove the tables and chains that kube-proxy left, and exit; with --cleanup ours as well",
          Type.SWITCH, with_config=True),
+    Flag("capture-cidrs", "",
+         "userspace: ranges of Services to make local to this network, so that connections to"
+         " them end here (NET_ADMIN; or done before, with --init-only)", Type.LIST,
+         with_config=True),
+    Flag("exclude-ports", "",
+         "userspace: ports of Services that are not listened on, because an application beside"
+         " this one listens on them", Type.LIST, with_config=True),
     Flag("service-cidrs", "", "ranges of cluster IPs, beside the ServiceCIDR objects", Type.LIST,
          with_config=True),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from msgspec import Struct
 
+from svcdns.proxy.capture import Captured
 from svcdns.proxy.model import Exposure, ForwardingPlan, Policy, PortId, ServicePlan, Verdict
 
 Key = tuple[PortId, int]
@@ -58,6 +59,10 @@ class Surroundings(Struct, frozen=True):
     "Addresses that NodePorts are opened on (rule R31)."
     own_networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     "Where clients count as this node's own or its pods': node addresses and pod CIDRs (R53)."
+    captured: tuple[Captured, ...] = ()
+    "Ranges that are local by a route, not by an address of an interface."
+    exclude_ports: frozenset[int] = frozenset()
+    "Ports that belong to an application beside us."
 
 
 class Needs(Struct, frozen=True):
@@ -105,6 +110,8 @@ def service_needs(service: ServicePlan, around: Surroundings) -> list[Need]:
     found = []
     for frontend in service.frontends:
         for address in _addresses(frontend.address, service.family, around):
+            if frontend.port in around.exclude_ports:
+                continue
             listener = Listener(address, frontend.port, service.id.protocol, service.family)
             need = _need(service, listener, frontend.exposure, around)
             if need is not None:

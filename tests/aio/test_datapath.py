@@ -180,12 +180,39 @@ async def test_the_relay_path_forwards_and_moves_with_the_node() -> None:
     await path.stop()
 
 
-async def test_a_socket_that_cannot_be_had_makes_its_family_unwell() -> None:
-    path = RelayPath(ProxyOptions(), Registry())
+async def test_a_socket_that_cannot_be_had_is_tried_again_and_leaves_its_family_well_r84() -> None:
+    """One port that somebody else has must not take the whole node from load balancers."""
+    path = RelayPath(ProxyOptions(sync_period=0.0), Registry())
     async with _echo() as backend:
-        done = await path.start(_web(backend.port, backend), NODE)
-    assert {one.family: one.ok for one in done} == {4: False, 6: True}
-    assert all(one.ok for one in await path.mend()), "the port is free now"
+        async with _echo() as somebody:
+            port = somebody.port
+            assert all(one.ok for one in await path.start(_web(port, backend), NODE))
+            assert all(one.ok for one in await path.rest()), "and still taken"
+        with pytest.raises(ConnectionRefusedError):
+            await _read("127.0.0.1", port)
+        assert all(one.ok for one in await path.rest()), "the port is free now"
+        assert await _read("127.0.0.1", port) == b"here"
+        assert await path.rest() == [], "nothing is lacking"
+        await path.stop()
+
+
+async def test_between_tries_sockets_that_cannot_be_had_are_left_alone_r84() -> None:
+    path = RelayPath(ProxyOptions(sync_period=3600.0), Registry())
+    async with _echo() as backend:
+        await path.start(_web(backend.port, backend), NODE)
+        assert await path.rest() == []
+    await path.stop()
+
+
+async def test_excluded_ports_get_no_socket() -> None:
+    port = free_port()
+    options = ProxyOptions(exclude_ports=frozenset((port,)))
+    path = RelayPath(options, Registry())
+    await path.prepare()
+    async with _echo() as backend:
+        assert all(one.ok for one in await path.start(_web(port, backend), NODE))
+        with pytest.raises(ConnectionRefusedError):
+            await _read("127.0.0.1", port)
     await path.stop()
 
 

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from svcdns.errors import ProxyConfigError
 from svcdns.kube.objects import Kind
 from svcdns.proxy.config import LocalMode, Mode, resolve
 from svcdns.proxy.configfile import read
@@ -195,3 +196,32 @@ def test_what_is_asked_of_the_api_server_r2_r3() -> None:
         Kind.ENDPOINT_SLICE: "!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless",
     }
     assert source.field_selectors == {Kind.NODE: "metadata.name=n"}
+
+
+def test_ranges_to_capture_and_ports_to_leave_are_read() -> None:
+    found = resolve(
+        {"mode": "userspace"},
+        "flags",
+        capture=["10.96.0.0/12", "10.97.0.0/16"],
+        exclude_ports=["8080", "9090"],
+    )
+    assert [one.cidr for one in found.capture] == ["10.96.0.0/12"]
+    assert found.exclude_ports == {8080, 9090}
+
+
+@pytest.mark.parametrize(
+    ("mode", "runtime", "why"),
+    [
+        ("nftables", {"capture": ["10.96.0.0/12"]}, "captures nothing"),
+        ("userspace", {"capture": ["10.96.0.1/12"]}, "--capture-cidrs"),
+        ("userspace", {"exclude_ports": ["http"]}, "--exclude-ports: 'http' is no port"),
+        ("userspace", {"exclude_ports": ["0"]}, "'0' is no port"),
+        ("userspace", {"exclude_ports": ["65536"]}, "'65536' is no port"),
+        ("userspace", {"exclude_ports": ["-1"]}, "'-1' is no port"),
+    ],
+)
+def test_what_cannot_be_captured_or_left_is_refused(
+    mode: str, runtime: dict[str, list[str]], why: str
+) -> None:
+    with pytest.raises(ProxyConfigError, match=why):
+        resolve({"mode": mode}, "flags", **runtime)

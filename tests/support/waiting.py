@@ -1,6 +1,8 @@
 """Waiting for a condition, with a deadline instead of a guess."""
 
 import asyncio
+import threading
+import time
 from collections.abc import Awaitable, Callable
 
 
@@ -21,3 +23,12 @@ async def eventually(check: Callable[[], Awaitable[object]], seconds: float = 10
 async def pace(seconds: float) -> None:
     """Let time pass between the steps of a load; nothing is waited for."""
     await asyncio.sleep(seconds)
+
+
+def blocking_until(condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:
+    """Wait for a condition in another process, where there is no loop."""
+    pause = threading.Event()
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, what
+        pause.wait(0.02)
