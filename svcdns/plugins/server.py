@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from svcdns.dns.alike import adapt, common, plain_name
 from svcdns.dns.constants import Rcode, RRClass, RRType, type_text
-from svcdns.dns.name import ROOT, to_text
+from svcdns.dns.name import ROOT, is_subdomain, join, labels, to_text
 from svcdns.dns.query import Query, Rejected, parse
 from svcdns.dns.render import bare, render
-from svcdns.dns.response import Response
+from svcdns.dns.response import Record, Response
 from svcdns.plugins.accounts import Accounts
 from svcdns.plugins.answers import DEFAULT_LIMIT, LARGEST, AnswerTable, Entry, Tally
 from svcdns.plugins.base import (
@@ -44,8 +44,8 @@ STREAM_SHARE = 8
 DEPTH_LIMIT = 8
 """Queries inside a query (CNAME targets asked of the whole server) before we give up."""
 
-_CASE_FREE = frozenset({RRType.A, RRType.AAAA, RRType.SOA, RRType.TXT})
-"""Types whose names are all compressed, so that they follow the question in front of them."""
+_CASE_FREE = frozenset({RRType.A, RRType.AAAA, RRType.TXT})
+"""Types without names but the owner's, which follows the question in front of it."""
 
 NOTHING = Rendered()
 """No answer."""
@@ -263,7 +263,7 @@ class Server:
         assert store is not None
         response = reply.response
         key, end, cookie = common(wire[2:])
-        lower = not _case_free(response)
+        lower = not _case_free(query.name, response)
         echoes = not response.options and response.rcode <= 0xF
         if (end and lower) or (cookie and not echoes) or not plain_name(query.qname):
             return
@@ -277,10 +277,27 @@ class Server:
         self.table(client.transport, client.family).put(key, entry)
 
 
-def _case_free(response: Response) -> bool:
-    """Whether no name in the records but the compressed zone repeats the question's case (A7)."""
+def _case_free(name: bytes, response: Response) -> bool:
+    """Whether the answer to a lower-case name is right in every spelling of the question (A7)."""
     records = (*response.answer, *response.authority, *response.additional)
-    return all(record.rrtype in _CASE_FREE for record in records)
+    return all(
+        record.rrtype in _CASE_FREE
+        or (record.rrtype == RRType.SOA and not _points_below_zone(name, record))
+        for record in records
+    )
+
+
+def _points_below_zone(name: bytes, soa: Record) -> bool:
+    """Whether names in an SOA share more with the question than the zone.
+
+    The zone is spelled as in the question everywhere; but the name server is ``ns.dns`` in lower
+    case, also in the denial for a name below it.
+    """
+    zone = soa.owner.lower()
+    if not is_subdomain(name, zone):
+        return True
+    below = labels(name)[: -len(labels(zone)) or None]
+    return bool(below) and join(below[-1:], zone) in soa.rdata.lower()
 
 
 def describe(query: Query) -> str:

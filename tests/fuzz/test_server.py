@@ -111,6 +111,9 @@ def test_every_packet_gets_a_sound_answer_or_none(wire: bytes) -> None:
 COOKIE = dns.edns.GenericOption(10, b"12345678")
 ALIKE = [
     *SEEDS,
+    question("ns.dns.cluster.local TXT"),
+    question("www.ns.dns.cluster.local A"),
+    question("hostmaster.cluster.local MX"),
     question("web.a.svc.cluster.local AAAA", use_edns=0, options=[COOKIE]),
     question("www.example.org.a.svc.cluster.local A", use_edns=0, options=[COOKIE]),
     question("web.a.svc.cluster.local A", use_edns=0, want_dnssec=True, options=[COOKIE]),

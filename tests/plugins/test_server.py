@@ -312,6 +312,39 @@ def test_an_answer_whose_names_repeat_the_case_is_for_lower_case_only() -> None:
     assert len(plugin.asked) == 3
 
 
+def _denial(zone: str) -> Response:
+    below = zone.removeprefix(".")
+    names = wire_name(f"ns.dns.{below}") + wire_name(f"hostmaster.{below}")
+    return Response(rcode=3, authority=(Record(wire_name(zone), 6, 5, names + b"\0" * 20),))
+
+
+@pytest.mark.parametrize(
+    ("name", "zone", "asked"),
+    [
+        ("a.test", "test.", 1),
+        ("test", "test.", 1),
+        ("a.dns.x.test", "test.", 1),
+        ("ns.dns.test", "test.", 3),
+        ("a.ns.dns.test", "test.", 3),
+        ("HOSTMASTER.test", "test.", 3),
+        ("a.test", ".", 1),
+        ("a.ns", ".", 1),
+        ("a.dns", ".", 3),
+        ("a.test", "example.", 3),
+    ],
+)
+def test_an_soa_that_names_more_of_the_question_than_its_zone_is_for_lower_case_only(
+    name: str, zone: str, asked: int
+) -> None:
+    """A7: what is pointed at would change its case with the question."""
+    plugin = always(Reply(_denial(zone), store=Storable()))
+    server = server_of([plugin])
+    for spelling in (name.lower(), name.swapcase(), name.title(), name.lower()):
+        asked_twice(server, f"{spelling} A", use_edns=0, options=[COOKIE])
+
+    assert len(plugin.asked) == asked
+
+
 OWN_OPTIONS = [
     ("J8 an extended error", Response(options=((15, b"\0\x16"),))),
     ("J5 an extended response code", Response(rcode=16)),
