@@ -144,7 +144,7 @@ def unlike(draw: st.DrawFn) -> bytes:
 def test_a_stored_answer_is_octet_for_octet_what_the_chain_would_say(wires: list[bytes]) -> None:
     """A7, J8, J10."""
     table = FULL.table(Transport.UDP, "1")
-    for wire in (*wires, *wires):
+    for wire in (*ALIKE, *wires, *wires):
         outcome = FULL.respond(wire, CLIENT, 0.0)
         stored = table.find(wire[2:], 0.0)
 
