@@ -38,12 +38,19 @@ from svcdns.errors import CorefileError
 Value = TypeVar("Value")
 
 
+def _unheard(_message: str) -> None:
+    """Nobody listens to warnings."""
+
+
 class Line:
     """One line of a directive, read from left to right."""
 
-    def __init__(self, directive: Directive, plugin: str = "") -> None:
-        """Read *directive*, or with *plugin* a line of its block."""
+    def __init__(
+        self, directive: Directive, plugin: str = "", warn: Callable[[str], None] = _unheard
+    ) -> None:
+        """Read *directive*, or with *plugin* a line of its block; *warn* hears what is odd."""
         self.directive = directive
+        self._warn = warn
         self.name = directive.name
         self._plugin = plugin or directive.name
         self._left = list(directive.args[::-1])
@@ -144,16 +151,22 @@ class Line:
         """Take all that is left as zones; *default*, the server block's, if there is nothing.
 
         A network stands for its reverse zones (rule F12), a scheme and a port are taken off, a
-        zone named twice is one.
+        zone named twice is one.  A word that is no zone, such as a variable that is not set, is
+        passed over with a warning, as CoreDNS does without one (``plugin/normalize.go
+        OriginsFromArgsOrServerBlock``).
 
         Returns:
-            Lower-case wire names.
+            Lower-case wire names; none when there are words and no zone among them.
         """
         if not self._left:
             return default
         found: dict[bytes, None] = {}
-        while self._left:
-            found |= dict.fromkeys(self._take(_parse_zones, None))
+        for word in self.rest():
+            try:
+                found |= dict.fromkeys(_parse_zones(word))
+            except ValueError as error:
+                where = f"{self.directive.file}:{self.directive.line}"
+                self._warn(f"{where} - {self.name}: {word!r} is no zone and is ignored: {error}")
         return tuple(found)
 
     def zone(self) -> tuple[bytes, ...]:
@@ -171,6 +184,8 @@ class Line:
     def listen(self, default: str) -> str:
         """Take an address to listen on, as :class:`~svcdns.plugins.base.ServeHttp` wants it."""
         found = self._take(str, default)
+        if found.endswith(":"):
+            found += "0"  # to Go no port is port 0, which the system chooses
         try:
             split_host_port(found)
         except ValueError as error:
@@ -195,22 +210,38 @@ class Line:
         self._block_read = True
         self.end()
         for line in self.directive.block or ():
-            option = Line(line, self._plugin)
+            option = Line(line, self._plugin, self._warn)
             yield option
             option.end()
 
 
-def once(directives: tuple[Directive, ...]) -> Line:
+def once(directives: tuple[Directive, ...], warn: Callable[[str], None] = _unheard) -> Line:
     """Read the directive of a plugin that a server block may have only once."""
     if len(directives) > 1:
         message = "this plugin can only be used once per Server Block"
         raise Line(directives[1]).error(message)
-    return Line(directives[0])
+    return Line(directives[0], warn=warn)
 
 
-def each(directives: tuple[Directive, ...]) -> tuple[Line, ...]:
+def last(directives: tuple[Directive, ...], warn: Callable[[str], None]) -> Line:
+    """Read the directive of a plugin that counts only once though a block may repeat it.
+
+    Most set-ups of CoreDNS go through all their lines and keep what the last one says; that
+    happens where a snippet and the block that imports it have the same directive.
+    """
+    for directive in directives[:-1]:
+        warn(
+            f"{directive.file}:{directive.line} - {directive.name} is there again on line"
+            f" {directives[-1].line} of {directives[-1].file}, and only that one counts"
+        )
+    return Line(directives[-1], warn=warn)
+
+
+def each(
+    directives: tuple[Directive, ...], warn: Callable[[str], None] = _unheard
+) -> tuple[Line, ...]:
     """Read the directives of a plugin that a server block may have several times."""
-    return tuple(Line(directive) for directive in directives)
+    return tuple(Line(directive, warn=warn) for directive in directives)
 
 
 def _parse_integer(text: str) -> int:

@@ -229,7 +229,7 @@ def _for_this_client(outcome: Outcome, _now: float) -> Outcome:
 def setup(directives: tuple[Directive, ...], context: Context) -> Acl:
     """Read the directives."""
     rules = []
-    for line in each(directives):
+    for line in each(directives, context.warn):
         zones = line.zones(context.zones)
         rules.append(Rule(zones, tuple(_policy(option) for option in line.options())))
     return Acl(rules, _Counters(context.registry, context.server))

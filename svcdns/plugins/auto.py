@@ -43,7 +43,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from svcdns.corefile.fallthrough import Fallthrough
-from svcdns.corefile.options import Line, once
+from svcdns.corefile.options import Line, last
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.name import from_text, to_text
 from svcdns.dns.response import Record
@@ -95,6 +95,8 @@ class Auto:
     def needs(self) -> tuple[Need, ...]:
         """The directory."""
         settings = self._settings
+        if not settings.directory:
+            return ()
         return (
             WatchDirectory(
                 settings.directory,
@@ -140,12 +142,12 @@ class Auto:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Auto:
     """Read the directive."""
-    line = once(directives)
+    line = last(directives, context.warn)
     settings = Settings(line.zones(context.zones))
     for option in line.options():
         settings = _option(option, settings, context)
     if not settings.directory:
-        raise line.error("no directory specified")
+        context.warn(f"plugin/{NAME}: there is no `directory`, so there are no zones")
     try:
         reader()
     except ValueError as error:
@@ -159,8 +161,8 @@ def _option(option: Line, settings: Settings, context: Context) -> Settings:
             settings = replace(settings, directory=context.path(option.word()))
             if option.more:
                 names, template = option.read(GoRegexp), option.word()
-                if not any(f"{{{number}}}" in template for number in range(1, names.groups + 1)):
-                    raise option.error("template should contain groups of the regular expression")
+                if not names.groups:
+                    raise option.error("the regular expression needs a group in parentheses")
                 settings = replace(settings, names=names, template=template)
             return settings
         case "reload":

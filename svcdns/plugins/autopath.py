@@ -44,7 +44,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from svcdns.corefile.options import Line, once
+from svcdns.corefile.options import Line, last
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import Rcode, RRType
 from svcdns.dns.name import MAX_NAME, ROOT, from_text, is_subdomain, join
@@ -213,12 +213,13 @@ class _Walk:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Autopath:
     """Read the directive."""
-    line = once(directives)
+    line = last(directives, context.warn)
     if not line.more:
         raise line.error("no resolv-conf specified")
     *zones, source = line.rest()
     line.end()
-    served = Line(replace(line.directive, args=tuple(zones))).zones(context.zones)
+    named = Line(replace(line.directive, args=tuple(zones)), warn=context.warn)
+    served = named.zones(context.zones)
     success = context.registry.counter(
         "coredns_autopath_success_total",
         "Queries answered for another name of the search path, or the first.",
@@ -231,7 +232,8 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Autopath:
     else:
         search = _search(context.read(source))
         if not search:
-            raise line.error(f"{source} has no search path")
+            # A machine without a search path is no mistake of the Corefile; CoreDNS starts, too.
+            context.warn(f"plugin/{NAME}: {source} has no search path, so there is none to follow")
     return Autopath(
         served, (*search, ROOT), success, by_client=source == _KUBERNETES, warn=context.warn
     )

@@ -381,6 +381,8 @@ class Context(Struct, frozen=True):
     "The directory of ``root``, where relative paths start; empty: the current one."
     hostname: str = "localhost"
     "Of this machine (``nsid``, ``chaos``)."
+    view: str = ""
+    "CoreDNS's ``view`` label: the name that the block's ``view`` gives it."
 
     def path(self, text: str) -> str:
         """Give the path that an option means, below *root* unless it is absolute."""

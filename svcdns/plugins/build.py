@@ -162,6 +162,7 @@ class _Built:
             changed=changed,
             root=root.path(block.named("root")),
             hostname=environment.hostname,
+            view=next((one.args[0] for one in block.named("view") if one.args), ""),
         )
         self.plugins = registry.build(block, context)
         for plugin in self.plugins:

@@ -84,7 +84,7 @@ class _Counters:
     """The metrics of one directive."""
 
     def __init__(self, context: Context, zones: str) -> None:
-        self._labels = (context.server, zones, "")
+        self._labels = (context.server, zones, context.view)
         registry = context.registry
         names = ("server", "zones", "view")
         typed = ("server", "type", "zones", "view")
@@ -300,7 +300,7 @@ def _duration(settings: Settings, kept: Kept, response: Response, sort: Sort) ->
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Cache:
     """Read the directive."""
-    settings = cacheoptions.read(once(directives), context.zones)
+    settings = cacheoptions.read(once(directives, context.warn), context.zones)
     zones = ",".join(to_text(zone) for zone in settings.zones)
     cache = Cache(settings, _Counters(context, zones))
     context.registry.before_scrape(cache.count_entries)

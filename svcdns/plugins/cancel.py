@@ -31,7 +31,7 @@ Parity: CoreDNS ``plugin/cancel``.
 
 from msgspec.structs import replace
 
-from svcdns.corefile.options import once
+from svcdns.corefile.options import last
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import Rcode
 from svcdns.plugins.base import (
@@ -83,7 +83,7 @@ class Cancel:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Cancel:
     """Read the directive."""
-    line = once(directives)
+    line = last(directives, context.warn)
     seconds = line.duration(default=DEFAULT_SECONDS)
     line.end()
     if seconds <= 0:

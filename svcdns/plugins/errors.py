@@ -37,7 +37,6 @@ Gathered lines are written up to a second late.
 Parity: CoreDNS ``plugin/errors`` (corefile-features f).
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -56,6 +55,7 @@ from svcdns.plugins.base import (
     Request,
     then,
 )
+from svcdns.plugins.goregexp import GoRegexp
 
 NAME = "errors"
 
@@ -68,7 +68,7 @@ _LOOK_SECONDS = 1.0
 class _Gathered:
     """Lines of one ``consolidate``."""
 
-    pattern: re.Pattern[str]
+    pattern: GoRegexp
     text: str
     "Of the pattern, as in the Corefile."
     period: float
@@ -116,7 +116,7 @@ class Errors:
 
     def _note(self, line: str, reason: str, now: float) -> None:
         for one in self._gathered:
-            if one.pattern.search(reason):
+            if one.pattern.search(reason) is not None:
                 one.count += 1
                 if one.count == 1:
                     one.until = now + one.period
@@ -146,8 +146,8 @@ def _gather(option: Line) -> _Gathered:
         raise option.error(f"consolidate: invalid duration {period_text!r}")
     text = option.word()
     try:
-        pattern = re.compile(text)
-    except re.error as error:
+        pattern = GoRegexp(text)
+    except ValueError as error:
         raise option.error(f"consolidate: bad regular expression: {error}") from error
     level = option.word(*LEVELS) if option.next not in ("", "show_first") else "error"
     show_first = option.word("show_first", default="") != "" if option.more else False

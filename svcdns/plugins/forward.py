@@ -48,6 +48,11 @@ Examples:
         }
     }
 
+Labels
+------
+With ``metadata`` in the block, ``forward/upstream`` is the address of the upstream that was asked
+last.
+
 Metrics
 -------
 ``coredns_forward_max_concurrent_rejects_total``, ``coredns_forward_healthcheck_broken_total``,
@@ -198,7 +203,7 @@ class Forwards:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Forwards:
     """Read the directives, in the order of the file."""
-    return Forwards([_read(line, context) for line in each(directives)])
+    return Forwards([_read(line, context) for line in each(directives, context.warn)])
 
 
 def _read(line: Line, context: Context) -> Forward:

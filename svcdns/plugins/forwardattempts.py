@@ -103,6 +103,9 @@ class Attempts:
             return Failed(Rcode.SERVFAIL, self._reason or NO_HEALTHY, NAME)
         self._attempts += 1
         self._proxy = proxy
+        if self._request.metadata is not None:
+            # The last upstream that was asked, as in CoreDNS plugin/forward/forward.go.
+            self._request.metadata["forward/upstream"] = proxy.address
         return self._exchange(proxy, self._transport, now)
 
     def _choose(self) -> Proxy | None:

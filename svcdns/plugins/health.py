@@ -38,7 +38,7 @@ None known.
 Parity: CoreDNS ``plugin/health`` (corefile-features e).
 """
 
-from svcdns.corefile.options import once
+from svcdns.corefile.options import last
 from svcdns.corefile.syntax import Directive
 from svcdns.plugins.base import (
     Ask,
@@ -120,7 +120,7 @@ class _Poll:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Passive:
     """Read the directive."""
-    line = once(directives)
+    line = last(directives, context.warn)
     address = line.listen(DEFAULT_ADDRESS)
     lameduck = 0.0
     for option in line.options():

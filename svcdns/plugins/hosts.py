@@ -197,7 +197,7 @@ class Hosts:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Hosts:
     """Read the directive."""
-    line = once(directives)
+    line = once(directives, context.warn)
     settings = Settings()
     if line.more:
         settings = replace(settings, path=context.path(line.word()))

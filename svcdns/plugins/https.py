@@ -40,7 +40,7 @@ Differences
 Parity: CoreDNS ``plugin/https``, ``core/dnsserver/server_https.go``.
 """
 
-from svcdns.corefile.options import once
+from svcdns.corefile.options import last
 from svcdns.corefile.syntax import Directive
 from svcdns.plugins.base import Context
 from svcdns.plugins.passive import Passive
@@ -62,7 +62,7 @@ class Https(Passive):
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Https:
     """Read the directive."""
-    line = once(directives)
+    line = last(directives, context.warn)
     found = Https()
     seen = False
     for option in line.options():

@@ -47,7 +47,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from svcdns.corefile.fallthrough import Fallthrough
-from svcdns.corefile.options import once
+from svcdns.corefile.options import last
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import Rcode, RRType
 from svcdns.dns.name import from_text, is_subdomain, join, labels
@@ -303,7 +303,7 @@ def _name(text: str) -> bytes | None:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> K8sExternal:
     """Read the directive."""
-    line = once(directives)
+    line = last(directives, context.warn)
     settings = Settings(line.zones(context.zones))
     for option in line.options():
         match option.name:

@@ -196,7 +196,7 @@ class Kubernetes:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Kubernetes:
     """Read the directive."""
-    line = once(directives)
+    line = once(directives, context.warn)
     settings = kubernetesoptions.read(line, context.zones, context.warn)
     assert context.clusters is not None, "a block with kubernetes is built with clusters"
     cluster = context.clusters.get(settings.source)

@@ -116,19 +116,16 @@ class Log:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Log:
     """Read the directives."""
-    rules = [rule for line in each(directives) for rule in _rules(line)]
+    rules = [rule for line in each(directives) for rule in _rules(line, context.warn)]
     return Log(tuple(rules), context.write, context.clock)
 
 
-def _rules(line: Line) -> list[Rule]:
-    zones: list[bytes] = []
+def _rules(line: Line, warn: Callable[[str], None]) -> list[Rule]:
     template = COMMON
-    words = line.directive.args
-    while line.more:
-        if len(words) and line.next is words[-1] and "{" in line.next:
-            template = line.word()
-        else:
-            zones += line.zone()
+    words = list(line.rest())
+    if words and "{" in words[-1]:
+        template = words.pop()
+    zones = Line(replace(line.directive, args=tuple(words)), warn=warn).zones((ROOT,))
     classes: set[str] = set()
     for option in line.options():
         if option.name != "class":
@@ -139,4 +136,4 @@ def _rules(line: Line) -> list[Rule]:
             classes.add(option.word(*CLASSES))
     wanted = frozenset(classes or {"all"})
     write = compile_format(template)
-    return [Rule(zone, wanted, write) for zone in zones or [ROOT]]
+    return [Rule(zone, wanted, write) for zone in zones]

@@ -61,9 +61,18 @@ def _flags(entry: Entry) -> str:
     if response is None:
         return EMPTY
     bits = QR
-    if query.opcode == Opcode.QUERY:
-        bits |= query.flags & (RD | CD)
-    for wanted, bit in ((response.aa, AA), (response.tc, TC), (response.ra, RA), (response.ad, AD)):
+    # An answer repeats RD and CD of its query unless a plugin says otherwise (dns/render).
+    repeated = query.flags if query.opcode == Opcode.QUERY else 0
+    rd = bool(repeated & RD) if response.rd is None else response.rd
+    cd = bool(repeated & CD) if response.cd is None else response.cd
+    for wanted, bit in (
+        (response.aa, AA),
+        (response.tc, TC),
+        (rd, RD),
+        (response.ra, RA),
+        (response.ad, AD),
+        (cd, CD),
+    ):
         if wanted:
             bits |= bit
     return ",".join([name for bit, name in _FLAGS if bits & bit])

@@ -108,7 +108,7 @@ def _once(outcome: Outcome, _now: float) -> Outcome:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Metadata:
     """Read the directive."""
-    line = once(directives)
+    line = once(directives, context.warn)
     zones = line.zones(context.zones)
     line.end()
     return Metadata(zones)

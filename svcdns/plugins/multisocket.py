@@ -28,7 +28,7 @@ answers from one thread, for which one socket is the fastest.
 Parity: CoreDNS ``plugin/multisocket``.
 """
 
-from svcdns.corefile.options import once
+from svcdns.corefile.options import last
 from svcdns.corefile.syntax import Directive
 from svcdns.plugins.base import Context
 from svcdns.plugins.passive import Passive
@@ -40,7 +40,7 @@ MAX_SOCKETS = 1024
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Passive:
     """Read the directive."""
-    line = once(directives)
+    line = last(directives, context.warn)
     line.integer(1, MAX_SOCKETS, default=1)
     line.end()
     return Passive(NAME)

@@ -160,7 +160,7 @@ class Templates:
 
     def __init__(self, templates: Sequence[Settings], context: Context) -> None:
         self._templates = tuple(templates)
-        self._server = context.server
+        self._server, self._view = context.server, context.view
         matched = ("server", "zone", "view", "class", "type")
         failed = (*matched, "section", "template")
         registry = context.registry
@@ -216,7 +216,8 @@ class Templates:
             groups = regexp.search(name)
             if groups is not None:
                 data = _data(request, settings, zone, regexp, groups)
-                labels = (self._server, to_text(zone), "", str(data["Class"]), str(data["Type"]))
+                kind = (str(data["Class"]), str(data["Type"]))
+                labels = (self._server, to_text(zone), self._view, *kind)
                 return _Matched(settings, labels, data)
         return _Not.THIS_ONE if settings.fallthrough.through(query.name) else _Not.ANY
 
@@ -316,7 +317,9 @@ def _followed(request: Request, reply: Reply) -> Outcome:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Templates:
     """Read the directives."""
-    return Templates([_read(line, context.zones) for line in each(directives)], context)
+    return Templates(
+        [_read(line, context.zones) for line in each(directives, context.warn)], context
+    )
 
 
 def _read(line: Line, zones: tuple[bytes, ...]) -> Settings:

@@ -38,7 +38,7 @@ None known.
 Parity: CoreDNS ``plugin/timeouts`` (rule J12).
 """
 
-from svcdns.corefile.options import once
+from svcdns.corefile.options import last
 from svcdns.corefile.syntax import Directive
 from svcdns.plugins.base import Context
 from svcdns.plugins.passive import Passive
@@ -62,7 +62,7 @@ class Timeouts(Passive):
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Timeouts:
     """Read the directive."""
-    line = once(directives)
+    line = last(directives, context.warn)
     found = Timeouts()
     if not line.directive.block:
         raise line.error("timeouts block with no timeouts specified")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from svcdns.corefile.fallthrough import Fallthrough
-from svcdns.corefile.options import Line, each, once
+from svcdns.corefile.options import Line, each, last, once
 from svcdns.corefile.parser import parse
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.name import from_text
@@ -52,6 +52,10 @@ VALUES: list[tuple[str, Callable[[Line], Any], Any]] = [
     ("p fd00::1", lambda line: line.address(53), ("fd00::1", 53)),
     ("p :8080", lambda line: line.listen(":1"), ":8080"),
     ("p", lambda line: line.listen(":8181"), ":8181"),
+    ("p :", lambda line: line.listen(":8181"), ":0"),
+    ('p "" a..b a', lambda line: line.zones(_names("x")), _names("a")),
+    ('p ""', lambda line: line.zones(_names("x")), ()),
+    ('p ""', lambda line: line.fallthrough(), Fallthrough(())),
     ("p 10.1.2.3/8", lambda line: str(line.network()), "10.0.0.0/8"),
     ("p 1F", lambda line: line.read(lambda text: int(text, 16)), 31),
 ]  # fmt: skip
@@ -89,7 +93,7 @@ ERRORS: list[tuple[str, Callable[[Line], Any], str]] = [
     ("p 5%", lambda line: line.percent(10, 90), "p must be between 10 and 90 percent, not 5"),
     (
         "p a..b",
-        lambda line: line.zones(),
+        lambda line: line.zone(),
         "zone is not a valid domain name: a..b (empty label in 'a..b')",
     ),
     ("p a", lambda line: line.listen(":1"), "address a: missing port in address"),
@@ -164,3 +168,24 @@ def test_arguments_can_be_looked_at_before_they_are_taken() -> None:
 
 def test_some_plugins_stand_several_times() -> None:
     assert [line.word() for line in each(_directives("log a\nlog b"))] == ["a", "b"]
+
+
+def test_words_that_are_no_zones_are_passed_over_with_a_warning() -> None:
+    said: list[str] = []
+    (line,) = each(_directives('p {\nthrough "" example.org a..b\n}'), said.append)
+    for option in line.options():
+        assert option.zones() == _names("example.org")
+
+    assert [text.partition(": ")[0] for text in said] == ["Corefile:3 - through"] * 2
+    assert "'a..b' is no zone and is ignored" in said[1]
+
+
+def test_the_last_of_several_counts_and_the_others_are_named() -> None:
+    said: list[str] = []
+    line = last(_directives("p 1\np 2\np 3"), said.append)
+
+    assert line.integer() == 3
+    assert said == [
+        f"Corefile:{number} - p is there again on line 4 of Corefile, and only that one counts"
+        for number in (2, 3)
+    ]

@@ -83,11 +83,10 @@ def test_only_names_of_the_zones_are_answered_and_zones_can_be_transferred() -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no directory specified"),
         ("directory", "Wrong argument count"),
         ("directory /a (.*)", "Wrong argument count"),
         ("directory /a ( {1}", "error parsing regexp"),
-        ("directory /a (.*) x", "template should contain"),
+        ("directory /a .* x", "needs a group"),
         ("directory /a\nreload x", "duration"),
         ("nope", "unknown property"),
     ],
@@ -95,3 +94,19 @@ def test_only_names_of_the_zones_are_answered_and_zones_can_be_transferred() -> 
 def test_what_cannot_be_used_is_refused(text: str, message: str) -> None:
     with pytest.raises(CorefileError, match=message):
         Bench(text)
+
+
+def test_a_fixed_template_makes_one_zone_of_all_files() -> None:
+    bench = Bench("directory /zones (.*) example.org")
+    bench.take({"/zones/a": db(1, "10.0.0.1"), "/zones/b": db(1, "10.0.0.2")})
+
+    assert bench.address().startswith("10.0.0.")
+
+
+def test_without_a_directory_there_are_no_zones_and_a_warning() -> None:
+    said: list[str] = []
+    plugin = setup(directives("auto"), context(warn=said.append))
+
+    assert plugin.needs == ()
+    assert rows(answer(server_of([plugin, always(Failed(Rcode.REFUSED))]), "a. A"))[0] == "REFUSED"
+    assert "no `directory`" in said[0]

@@ -182,9 +182,7 @@ def test_names_that_would_be_too_long_are_left_out() -> None:
     [
         ("autopath", "no resolv-conf specified"),
         ("autopath @erratic", "erratic does not implement"),
-        ("autopath /empty", "no search path"),
         ("autopath @kubernetes {\nx\n}", "takes no block"),
-        ("autopath @kubernetes\nautopath @kubernetes", "only be used once"),
     ],
 )
 def test_what_cannot_be_used_is_refused(text: str, message: str) -> None:
@@ -201,3 +199,13 @@ def test_a_machine_without_resolv_conf_has_no_path_of_its_own() -> None:
     assert rows(answer(server_of(plugins), f"intra.{SVC} A", POD))[0] == "NXDOMAIN"
     assert plugin.needs == ()
     assert rows(answer(server_of(plugins), "www.example.net A", CLIENT))[0] == "NOERROR"
+
+
+def test_a_resolv_conf_without_a_search_path_is_no_reason_not_to_start() -> None:
+    said: list[str] = []
+    files = {"/empty": b"nameserver 10.0.0.1\n"}
+    plugin = setup(directives("autopath /empty"), context(files=files, warn=said.append))
+    reply = answer(server_of([plugin, Scripted(world, "forward")]), "web.nowhere.test A")
+
+    assert rows(reply)[0] == "NXDOMAIN"
+    assert "no search path" in said[0]

@@ -34,9 +34,7 @@ def test_a_query_without_edns_stays_without() -> None:
     assert _seen("bufsize") is None
 
 
-@pytest.mark.parametrize(
-    "text", ["bufsize 511", "bufsize 4097", "bufsize x", "bufsize 512 512", "bufsize\nbufsize"]
-)
+@pytest.mark.parametrize("text", ["bufsize 511", "bufsize 4097", "bufsize x", "bufsize 512 512"])
 def test_what_is_refused(text: str) -> None:
     with pytest.raises(CorefileError):
         set_up(bufsize.setup, text)

@@ -213,3 +213,37 @@ def test_a_set_up_knows_where_relative_paths_start_and_what_the_machine_is_calle
 
     assert [context.root for context in contexts] == ["/etc/coredns", "/etc/coredns", ""]
     assert {context.hostname for context in contexts} == {"ns1"}
+
+
+REPEATED = (
+    "auto {\ndirectory /a\n}",
+    "autopath @kubernetes",
+    "bufsize 512",
+    "cancel 1s",
+    "chaos x",
+    "etcd",
+    "health :8081",
+    "https",
+    "k8s_external",
+    "loadbalance",
+    "multisocket 2",
+    "reload 5s",
+    "timeouts {\nread 1s\n}",
+)
+
+
+@pytest.mark.parametrize("line", REPEATED, ids=lambda line: line.split()[0])
+def test_what_coredns_takes_several_times_in_a_block_starts_with_a_warning(line: str) -> None:
+    """CoreDNS plugin/*/setup.go: those without ErrOnce go through all their lines."""
+    outside = Outside()
+    outside.build(f". {{\n{line}\n{line}\n}}")
+
+    assert any("only that one counts" in text for text in outside.warned)
+
+
+def test_a_variable_that_is_not_set_is_no_zone_and_no_reason_not_to_start() -> None:
+    """CoreDNS plugin/normalize.go OriginsFromArgsOrServerBlock passes over what is no zone."""
+    outside = Outside()
+    outside.build('. {\ncache "" {\ndisable success ""\n}\nlog ""\nacl "" {\nblock\n}\n}')
+
+    assert len([text for text in outside.warned if "is no zone" in text]) == 4

@@ -15,6 +15,7 @@ from svcdns.plugins import cache as cache_plugin
 from svcdns.plugins.base import Ask, Context, Delay, Failed, Outcome, Reply, Request, Storable
 from svcdns.plugins.cache import Cache
 from svcdns.zones.records import soa
+from tests.support import setups
 from tests.support.records import wire_name
 from tests.support.serving import CLIENT, Scripted, question
 
@@ -340,3 +341,19 @@ def test_the_message_library_agrees_about_the_question_used_here() -> None:
         dns.message.from_wire(question("a.example.net A")).question[0].to_text()
         == "a.example.net. IN A"
     )
+
+
+def test_metrics_name_the_view_of_the_block() -> None:
+    registry = Registry()
+    text = ". {\n cache 30 example.org\n}"
+    (block,) = parse(text, "Corefile", {}, lambda pattern, base: None, lambda line: None)
+    around = replace(setups.context(registry=registry), view="lan")
+    cache_plugin.setup(block.directives, around)
+
+    labels = {
+        family.name: set(family.cells)
+        for family in registry.collect()
+        if family.name.startswith("coredns_cache")
+    }
+    assert labels["coredns_cache_misses_total"] == {("dns://:53", "example.org.", "lan")}
+    assert {cells[-1] for family in labels.values() for cells in family} == {"lan"}

@@ -91,3 +91,12 @@ def test_what_is_accepted(text: str) -> None:
 def test_what_is_refused(text: str) -> None:
     with pytest.raises(CorefileError):
         set_up(errors.setup, text)
+
+
+def test_patterns_of_consolidate_are_those_of_go() -> None:
+    text = 'errors {\nconsolidate 30s "^[[:alpha:]]+ .*\\ztimeout|i/o timeout\\z" \n}'
+    lines, plugin = _lines(text, TIMEOUT, TIMEOUT)
+    plugin.look(30.0)
+
+    assert len(lines) == 1
+    assert "2 errors like" in lines[0]

@@ -29,14 +29,17 @@ def query(text: str = "www.Example. A", **settings: object) -> Query:
     return found
 
 
-def attempts(options: Options, *addresses: str, tcp: bool = False) -> Attempts:
+def attempts(
+    options: Options, *addresses: str, tcp: bool = False, metadata: dict[str, str] | None = None
+) -> Attempts:
     proxies = Proxies(ProxyMetrics(Registry(), "forward"), "sequential", lambda: 0.0)
     proxies.change(Upstream(address, 53) for address in addresses)
 
     def nobody(_request: Request) -> Outcome:
         raise AssertionError("nothing was to go on")
 
-    request = Request(query(), TCP_CLIENT if tcp else CLIENT, 0.0, nobody)
+    client = TCP_CLIENT if tcp else CLIENT
+    request = Request(query(), client, 0.0, nobody, metadata=metadata)
     return Attempts(proxies, options, request, nobody, lambda: None)
 
 
@@ -103,3 +106,14 @@ def test_the_question_goes_on_and_what_concerns_the_client_alone_does_not() -> N
     assert message.flags == dns.flags.CD
     assert message.payload == 1400
     assert [option.otype for option in message.options] == [8]
+
+
+def test_metadata_names_the_upstream_that_was_asked_last() -> None:
+    labels: dict[str, str] = {}
+    running = attempts(Options(), "192.0.2.1", "2001:db8::1", metadata=labels)
+    outcome = running.next(0.0)
+    assert labels == {"forward/upstream": "192.0.2.1:53"}
+    assert isinstance(outcome, Ask)
+    outcome.resume(Unanswered("no answer"), 1.0)
+
+    assert labels == {"forward/upstream": "[2001:db8::1]:53"}

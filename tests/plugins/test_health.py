@@ -80,7 +80,6 @@ def test_what_it_makes_of_its_own_request(result: Result, failures: int, line: s
 @pytest.mark.parametrize(
     "text",
     [
-        "health\nhealth",
         "health a b",
         "health 8080",
         "health {\nlameduck\n}",

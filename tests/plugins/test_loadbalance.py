@@ -74,7 +74,6 @@ def test_what_stays_as_it_is(why: str, response: Response) -> None:
         "loadbalance weighted f {\nx\n}",
         "loadbalance {\nprefer nowhere\n}",
         "loadbalance {\nreload 1s\n}",
-        "loadbalance\nloadbalance",
         "loadbalance {\nx\n}",
     ],
 )

@@ -83,6 +83,8 @@ def test_placeholders(text: str, asked: Request, expected: str | None) -> None:
         (Response(aa=True, tc=True, ra=True, ad=True), 0x0110, "qr,aa,tc,rd,ra,ad,cd"),
         (Response(), 0x0000, "qr"),
         (Response(), 0x2100, "qr"),
+        (Response(rd=False, cd=True), 0x0100, "qr,cd"),
+        (Response(rd=True, cd=False), 0x0010, "qr,rd"),
     ],
 )
 def test_flags(response: Response, flags: int, expected: str) -> None:

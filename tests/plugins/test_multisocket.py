@@ -17,7 +17,6 @@ def test_it_is_accepted(text: str) -> None:
         "multisocket 1025",
         "multisocket x",
         "multisocket 1 2",
-        "multisocket\nmultisocket",
     ],
 )
 def test_what_is_refused(text: str) -> None:

@@ -29,7 +29,6 @@ def test_all_may_be_said() -> None:
         "timeouts {\nread\n}",
         "timeouts {\nmaxtcpqueries -2\n}",
         "timeouts {\nx 1s\n}",
-        "timeouts {\nread 1s\n}\ntimeouts {\nread 1s\n}",
     ],
 )
 def test_what_is_refused(text: str) -> None:
