@@ -14,11 +14,12 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from svcdns.aio import capture, logs, sysctl
 from svcdns.aio.capture import Capture
+from svcdns.aio.configwatch import ConfigWatch
 from svcdns.aio.datapath import DataPath, KernelPath, RelayPath
 from svcdns.aio.feed import feed
 from svcdns.aio.interfaces import interfaces
@@ -66,11 +67,21 @@ CLIENT_METRICS = ""
 CRASHED = 1
 """Exit status when a part of the proxy has died."""
 
+CHANGED = 1
+"""Exit status when the configuration has changed, so that whoever runs us starts us anew."""
+
 log = logging.getLogger(__name__)
 
 
-async def run(options: ProxyOptions) -> int:
+async def run(
+    options: ProxyOptions, *, file: str = "", read: Callable[[], ProxyOptions] | None = None
+) -> int:
     """Proxy until told to stop, or do what ``--cleanup`` or ``--init-only`` asks; the exit status.
+
+    Args:
+        options: What to do.
+        file: The configuration file, to be watched.
+        read: Reads it again.
 
     Raises:
         ConfigError: It cannot be done here.
@@ -86,7 +97,8 @@ async def run(options: ProxyOptions) -> int:
         if options.init_only:
             Capture(options.capture).start()
             return 0
-        return await Proxy(options).run()
+        watch = ConfigWatch(file, options, read or (lambda: options))
+        return await Proxy(options).run(watch)
     finally:
         writer.flush()
 
@@ -198,8 +210,8 @@ class Proxy:
             bind_address=self._options.bind_address,
         )
 
-    async def run(self) -> int:
-        """Proxy until a signal ends it; the exit status.
+    async def run(self, watch: ConfigWatch | None = None) -> int:
+        """Proxy until a signal or another configuration ends it; the exit status.
 
         Raises:
             ConfigError: Something that it needs cannot be had.
@@ -212,11 +224,10 @@ class Proxy:
             await self._http.start()
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work) for work in self._work()]
-                wish = await signals.next()
-                log.info("%s: ending; rules stay as they are", wish.name.lower())
+                status = await _end(signals, watch)
                 for task in tasks:
                     task.cancel()
-            return 0
+            return status
         except BaseExceptionGroup as errors:
             faults, others = errors.split(ConfigError)
             if faults is not None and others is None:
@@ -332,6 +343,24 @@ class Proxy:
                     self._report(await self._path.mend())
                 else:
                     self._report(await self._path.rest())
+
+
+async def _end(signals: Signals, watch: ConfigWatch | None) -> int:
+    """Wait for a reason to end; the exit status."""
+    signal = asyncio.create_task(signals.next())
+    waiting: set[asyncio.Task[Any]] = {signal}
+    if watch:
+        waiting.add(asyncio.create_task(watch.different()))
+    try:
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+    if signal in done:
+        log.info("%s: ending; rules stay as they are", signal.result().name.lower())
+        return 0
+    log.info("the configuration has changed: ending, to be started anew; rules stay as they are")
+    return CHANGED
 
 
 def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:

@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -34,8 +34,10 @@ decides; beside it count only --proxy-mode, --hostname-override, --master, --ser
 class Running(Protocol):
     """What :mod:`svcdns.aio.proxy` offers."""
 
-    async def run(self, options: ProxyOptions) -> int:
-        """Proxy until told to stop; the exit status."""
+    async def run(
+        self, options: ProxyOptions, *, file: str, read: Callable[[], ProxyOptions]
+    ) -> int:
+        """Proxy until told to stop, or until *read* gives other options; the exit status."""
 
     async def snapshot(self, options: ProxyOptions) -> tuple[Store, NodeView]:
         """Read the cluster once."""
@@ -90,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
         return _write_config(options, target)
     if args.dump:
         return _dump(options, args.objects or (), args.output)
-    return asyncio.run(_running().run(options))
+    file = _given(args).get("config", "")
+    return asyncio.run(_running().run(options, file=file, read=lambda: options_of(args)))
 
 
 def _running() -> Running:

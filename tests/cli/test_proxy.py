@@ -1,6 +1,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,8 +45,11 @@ class Proxy(ModuleType):
         super().__init__("svcdns.aio.proxy")
         self.seen: ProxyOptions | None = None
 
-    async def run(self, options: ProxyOptions) -> int:
-        self.seen = options
+    async def run(
+        self, options: ProxyOptions, *, file: str, read: Callable[[], ProxyOptions]
+    ) -> int:
+        assert read() == options, "what is read again is the same as long as the file is"
+        self.seen, self.file = options, file
         return 7
 
     async def snapshot(self, options: ProxyOptions) -> tuple[Store, NodeView]:

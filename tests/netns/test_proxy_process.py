@@ -182,6 +182,19 @@ def test_sigterm_leaves_the_rules_and_cleanup_removes_ours_alone_r107(node: Node
     assert node.tables() == "table ip kube-proxy\n"
 
 
+def test_a_changed_configuration_ends_the_process_and_a_broken_one_does_not(node: Node) -> None:
+    node.start()
+    proxy, text = node.proxy, node.config.read_text()
+    assert proxy
+    node.config.write_text(text.replace("mode: nftables", "mode: none"))
+    until(lambda: "going on as before" in node.log.read_text(), "it is reported")
+    assert proxy.poll() is None
+    node.config.write_text(text.replace("hostnameOverride: node-1", "hostnameOverride: node-2"))
+    assert proxy.wait(DEADLINE) == 1
+    assert "ending, to be started anew; rules stay as they are" in node.log.read_text()
+    assert node.answers("p2")
+
+
 def test_nothing_expires_while_the_api_is_away_r104(node: Node) -> None:
     node.start()
     node.api.kill()
