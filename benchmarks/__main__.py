@@ -15,9 +15,10 @@ from benchmarks import (
     sizes,
     stocklimits,
     tcp,
+    userspace,
 )
 from benchmarks.servers import Servers
-from benchmarks.table import QUICK, ROUNDS, cluster
+from benchmarks.table import QUICK, ROUNDS, SECONDS, cluster
 
 
 def main() -> None:
@@ -37,6 +38,7 @@ def main() -> None:
     stocklimits.measure()
     sizes.measure()
     nftables.measure()
+    userspace.measure(SECONDS, ROUNDS)
     print(f"\n{time.monotonic() - started:.0f} s")
 
 

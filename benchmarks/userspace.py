@@ -10,6 +10,7 @@ else runs.  Needs haproxy, nginx (with its stream module), wrk and iperf3; what 
 
 import argparse
 import json
+import math
 import os
 import re
 import shutil
@@ -23,35 +24,52 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from benchmarks import pings
+
 ROOT = Path(__file__).parents[1]
 HOST = "127.33.0.1"
-HTTP, CLOSING, BULK, ECHO, ECHO_ONCE = 18080, 18081, 18082, 18083, 18084
+HTTP, CLOSING, BULK, ECHO, ECHO_ONCE, PING = 18080, 18081, 18082, 18083, 18084, 18085
 "Ports of the servers; a proxy listens at the same number on its own address."
 
 PROXIES = {"svcdns": "127.33.1.1", "peer": "127.33.1.2"}
 TICKS = os.sysconf("SC_CLK_TCK")
 
+OTHERS = 1000
+"""Services beside those that are measured; SIGUSR1 replaces all their endpoints."""
+
 SVCDNS = """
-import asyncio, sys
+import asyncio, signal, sys
 from svcdns.aio.userspace import UserspaceProxy
 from svcdns.metrics import Registry
 from svcdns.proxy.model import Backend, Exposure, ForwardingPlan, Frontend, PortId, ServicePlan
 
-host, front, *ports = sys.argv[1:]
+host, front, others, *ports = sys.argv[1:]
+generation = 0
 
-def plan(port, protocol):
-    backends = (Backend(host, port),)
+def plan(port, protocol, front=front, name="p", target=None):
+    backends = (Backend(host, target or port),)
     return ServicePlan(
-        id=PortId("bench", f"p{port}", "", protocol), family=4,
+        id=PortId("bench", f"{name}{port}", "", protocol), family=4,
         frontends=(Frontend(Exposure.CLUSTER_IP, front, port),),
         cluster=backends, any_usable=True, serving=backends,
     )
 
+def whole():
+    plans = [plan(int(p.strip("u")), "UDP" if "u" in p else "TCP") for p in ports]
+    target = 1 + generation % 9
+    plans += [plan(20000 + n, "TCP", "127.33.2.1", "other", target) for n in range(int(others))]
+    return ForwardingPlan({(p.id, 4): p for p in plans}, {})
+
+def reload(proxy):
+    global generation
+    generation += 1
+    assert not proxy.apply(whole()).failed
+
 async def main():
     proxy = UserspaceProxy(registry=Registry())
     await proxy.start()
-    plans = [plan(int(p.strip("u")), "UDP" if "u" in p else "TCP") for p in ports]
-    assert not proxy.apply(ForwardingPlan({(p.id, 4): p for p in plans}, {})).failed
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, reload, proxy)
+    assert not proxy.apply(whole()).failed
     await asyncio.Event().wait()
 
 asyncio.run(main())
@@ -101,11 +119,26 @@ while True:
     s.sendto(*s.recvfrom(65535))
 """
 
+TCP_ECHO = """
+import socket, sys, threading
+
+def echo(sock):
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    while data := sock.recv(65535):
+        sock.sendall(data)
+
+server = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=1024)
+while True:
+    threading.Thread(target=echo, args=(server.accept()[0],), daemon=True).start()
+"""
+
 
 @contextmanager
 def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    )
     try:
         yield process
     finally:
@@ -140,7 +173,7 @@ def wrk(connections: int, port: int) -> Callable[[str, float], float]:
 
     def measure(front: str, seconds: float) -> float:
         url = f"http://{front}:{port}/"
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", url]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{math.ceil(seconds)}s", url]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         found = re.search(r"(\d+) requests in", text)
         assert found, text
@@ -212,14 +245,15 @@ def serve(stack: ExitStack, folder: Path) -> dict[str, dict[str, int]]:
     (folder / "http.conf").write_text(NGINX_HTTP.format(**names))
     (folder / "stream.conf").write_text(NGINX_STREAM.format(**names, front=PROXIES["peer"]))
     listen = "listen p{1}\n    bind {0}:{1} backlog 4096\n    server s {2}:{1}\n"
-    stanzas = [listen.format(PROXIES["peer"], port, HOST) for port in (HTTP, CLOSING, BULK)]
+    stanzas = [listen.format(PROXIES["peer"], port, HOST) for port in (HTTP, CLOSING, BULK, PING)]
     (folder / "haproxy.cfg").write_text(HAPROXY + "".join(stanzas))
     stack.enter_context(running("nginx", "-p", str(folder), "-c", str(folder / "http.conf")))
     stack.enter_context(running("iperf3", "-s", "-B", HOST, "-p", str(BULK)))
     for port in (ECHO, ECHO_ONCE):
         stack.enter_context(running(sys.executable, "-c", UDP_ECHO, HOST, str(port)))
-    ports = [str(HTTP), str(CLOSING), str(BULK), f"{ECHO}u", f"{ECHO_ONCE}u"]
-    own = running(sys.executable, "-c", SVCDNS, HOST, PROXIES["svcdns"], *ports)
+    stack.enter_context(running(sys.executable, "-c", TCP_ECHO, HOST, str(PING)))
+    ports = [str(HTTP), str(CLOSING), str(BULK), f"{ECHO}u", f"{ECHO_ONCE}u", str(PING)]
+    own = running(sys.executable, "-c", SVCDNS, HOST, PROXIES["svcdns"], str(OTHERS), *ports)
     ours = stack.enter_context(own).pid
     haproxy = stack.enter_context(running("haproxy", "-db", "-f", str(folder / "haproxy.cfg"))).pid
     stream = running("nginx", "-p", str(folder), "-c", str(folder / "stream.conf"))
@@ -235,17 +269,28 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each row and proxy")
     parser.add_argument("--only", default="", help="rows whose name has this text")
     options = parser.parse_args()
+    measure(options.seconds, options.rounds, options.only)
+
+
+def measure(seconds: float = 1.5, rounds: int = 3, only: str = "") -> None:
+    """Print the table, or which programs are missing for it."""
     missing = [name for name in ("haproxy", "nginx", "wrk", "iperf3") if not shutil.which(name)]
     if missing:
-        raise SystemExit(f"install these first: {' '.join(missing)}")
+        print(f"no measurement of the userspace data path: install {' '.join(missing)}")
+        return
+    print("\nUserspace data path; peer: HAProxy with one thread, nginx stream for UDP")
     head = ("work", "unit", "svcdns/s", "peer/s", "ratio", "svcdns us", "peer us", "CPU ratio")
     print("{:27}{:>11}{:>12}{:>12}{:>8}{:>11}{:>10}{:>11}".format(*head))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         processes = serve(stack, Path(folder))
-        for name, (unit, measure) in WORK.items():
-            if options.only in name:
+        for name, (unit, work) in WORK.items():
+            if only in name:
                 ids = processes["UDP" if name.startswith("UDP") else "TCP"]
-                row(name, unit, measure, ids, options.seconds, options.rounds)
+                row(name, unit, work, ids, seconds, rounds)
+        if only in "added latency":
+            pings.latency({"direct": HOST, **PROXIES}, PING, rounds)
+        if only in "reload":
+            pings.reload(PROXIES["svcdns"], PING, processes["TCP"]["svcdns"], OTHERS)
 
 
 def row(
