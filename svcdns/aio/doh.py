@@ -53,6 +53,7 @@ class DohListener:
         self.connections: dict[_Connection, None] = {}
         "In the order of their last activity, the longest idle first."
         self._settle = settle
+        self.sock = sock
         self._acceptor = Acceptor(sock, lambda: _Connection(self))
         self._empty = asyncio.Event()
         self._speakers: dict[object, _Connection] = {}

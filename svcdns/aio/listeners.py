@@ -9,6 +9,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -107,10 +108,14 @@ class Listeners:
     def _bind(self, wanted: Iterable[Listen]) -> dict[Listen, _Sockets]:
         """Bind what is not open yet; all of it or nothing."""
         opened: dict[Listen, _Sockets] = {}
+        shared = shared_ports(wanted)
         try:
+            for listen, one in self._open.items():
+                if listen.port in shared:
+                    _share(one)
             for listen in wanted:
                 if listen not in self._open:
-                    opened[listen] = _sockets(listen)
+                    opened[listen] = _sockets(listen, shared=listen.port in shared)
         except ConfigError:
             _close(opened)
             raise
@@ -188,18 +193,44 @@ def _close(opened: dict[Listen, _Sockets]) -> None:
                 sock.close()
 
 
-def _sockets(listen: Listen) -> _Sockets:
+def shared_ports(wanted: Iterable[Listen]) -> frozenset[int]:
+    """Give the ports on which a server of all addresses has another one beside it.
+
+    The kernel lets a socket of one address live beside one of all addresses only when both have
+    SO_REUSEPORT, and gives it what comes for its address (socket(7)).  CoreDNS sets the option on
+    every socket (``plugin/pkg/reuseport``); here it is set only where it is needed, because with
+    it nobody notices that another process has the port.
+    """
+    addresses: dict[int, set[str]] = {}
+    for listen in wanted:
+        addresses.setdefault(listen.port, set()).update(listen.addresses or ("",))
+    return frozenset(
+        port
+        for port, found in addresses.items()
+        if port and len(found) > 1 and found & {"", "::", "0.0.0.0"}
+    )
+
+
+def _share(one: _Open) -> None:
+    """Let other sockets of this process have the port as well."""
+    for sock in (one.datagrams.sock if one.datagrams else None, one.streams.sock):
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+
+def _sockets(listen: Listen, *, shared: bool = False) -> _Sockets:
     """Open what a server listens with: a datagram socket, where the scheme has one, and a stream.
 
     Raises:
         ConfigError: A port is taken, or the like.
     """
     address = listen.addresses[0] if listen.addresses else ""
+    stream = partial(tcp.open_socket, shared=shared)
     if listen.scheme != "dns":
-        return None, _open(tcp.open_socket, "tcp", address, listen.port)
-    datagram = _open(udp.open_socket, "udp", address, listen.port)
+        return None, _open(stream, "tcp", address, listen.port)
+    datagram = _open(partial(udp.open_socket, shared=shared), "udp", address, listen.port)
     try:
-        return datagram, _open(tcp.open_socket, "tcp", address, listen.port)
+        return datagram, _open(stream, "tcp", address, listen.port)
     except ConfigError:
         datagram.close()
         raise

@@ -69,6 +69,41 @@ async def test_both_transports_answer(listeners: Listeners, bind: str, address: 
     assert await ask(port, address) == (3, 3)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "address"),
+    [("", "127.0.0.1", "127.0.0.1"), ("::", "0.0.0.0", "127.0.0.1"), ("", "::1", "::1")],
+)
+async def test_one_address_and_all_addresses_may_have_the_same_port(
+    listeners: Listeners, first: str, second: str, address: str
+) -> None:
+    """CoreDNS plugin/pkg/reuseport: `bind` in one block, none in another one on that port."""
+    port = free_port()
+    await listeners.change([server(port, 3, address=first), server(port, 5, address=second)])
+
+    assert await ask(port, address) == (5, 5)
+    assert await ask(port, "127.0.0.2" if second != "0.0.0.0" else "::1") == (3, 3)
+
+
+async def test_a_reload_may_put_one_address_beside_all_addresses(listeners: Listeners) -> None:
+    port = free_port()
+    await listeners.change([server(port, 3, address="")])
+    await listeners.change([server(port, 3, address=""), server(port, 5)])
+    assert await ask(port) == (5, 5)
+    await listeners.change([server(port, 3, address="")])
+
+    assert await ask(port) == (3, 3)
+
+
+async def test_a_port_that_nobody_shares_is_not_shared_with_other_processes() -> None:
+    taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    taken.bind(("127.0.0.1", 0))
+    other = Listeners(Upstreams().settle)
+    with pytest.raises(ConfigError, match="another server has the port"):
+        await other.change([server(taken.getsockname()[1])])
+    taken.close()
+
+
 async def test_a_new_configuration_takes_over_the_sockets(listeners: Listeners) -> None:
     stays, goes, comes = free_port(), free_port(), free_port()
     await listeners.change([server(stays, 3), server(goes, 3)])
