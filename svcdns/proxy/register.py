@@ -27,6 +27,12 @@ REGISTER = (
         "they admit nobody there: a range is a promise to keep others out",
     ),
     Deviation(
+        "R84, R5",
+        "a health check port that cannot be bound and a slice of the wrong family become Events",
+        "they become log lines, `--dump` names the slice's endpoints with the rule: the proxy's "
+        "role lets it write nothing to the API",
+    ),
+    Deviation(
         "R85",
         "a health check that comes while its port is being closed may get an empty 200",
         "it gets 503",
@@ -42,6 +48,11 @@ REGISTER = (
         "it counts as unhealthy when its first sync is overdue",
     ),
     Deviation(
+        "R121",
+        "`/statusz` and `/flagz` beside `/configz`, depending on version and feature gates",
+        "not served: meant for people only; `/configz`, `/metrics` and `--dump` say the same",
+    ),
+    Deviation(
         "R108",
         "nobody notices when another program changes the table, up to the hourly sync",
         "the table is looked at and put right",
@@ -51,6 +62,17 @@ REGISTER = (
         "two Services that name one address and port: the later rule wins, or the sync fails",
         "a cluster IP comes before a LoadBalancer address, that before an external IP, then the "
         "first by name; the other one is reported",
+    ),
+    Deviation(
+        "R103",
+        "the first sync of a large cluster is one transaction of that size",
+        "where there is no table yet it is made in parts, and the chains that packets enter by "
+        "come last: nothing is in force before all of it is",
+    ),
+    Deviation(
+        "a --config that changes",
+        "the process ends whenever the file is written, to be started anew",
+        "the same, but only when the file asks for something else and can be used",
     ),
     Deviation(
         "--proxy-mode",

@@ -47,13 +47,14 @@ def until(condition: Callable[[], object], what: str) -> None:
 class Node:
     """The node with its API server, and the proxy when it runs."""
 
-    def __init__(self, world: World, path: Path) -> None:
+    def __init__(self, world: World, path: Path, place: str = "node") -> None:
         self.world = world
-        self.here = world["node"]
+        self.here = world[place]
+        self.command = [sys.executable, "-m", "svcdns", "proxy"]
         self.config = path / "config.yaml"
         self.log = path / "log"
         self.proxy: subprocess.Popen[bytes] | None = None
-        self.api = self._popen("-m", "tests.support.remoteapi", text=True)
+        self.api = self._popen(sys.executable, "-m", "tests.support.remoteapi", text=True)
         url = self.api.stdout.readline().strip()
         kubeconfig = {
             "apiVersion": "v1",
@@ -79,7 +80,7 @@ class Node:
 
     def _popen(self, *arguments: str, **more: Any) -> subprocess.Popen[Any]:
         return subprocess.Popen(
-            [*self.here.enter, sys.executable, *arguments],
+            [*self.here.enter, *arguments],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
@@ -94,7 +95,7 @@ class Node:
 
     def start(self) -> None:
         with self.log.open("w") as log:
-            self.proxy = self._popen("-m", "svcdns", "proxy", "--config", self.config, stderr=log)
+            self.proxy = self._popen(*self.command, "--config", str(self.config), stderr=log)
         until(lambda: "carried out" in self.log.read_text(), "the proxy starts")
 
     def end(self, number: int) -> int:
