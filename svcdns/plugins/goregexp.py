@@ -6,9 +6,10 @@ final newline, ``\d``, ``\w`` and ``\b`` are ASCII, an octal escape is none of P
 back-references.
 
 Go's matcher takes linear time whatever the pattern; Python's may take exponential time, and who
-asks a question chooses the text.  Patterns that could are refused at start.  What is refused can
-be written otherwise: ``(a+)+`` means ``a+``.  Several repetitions in a row (``.*\\..*\\..*``)
-stay; they cost a power of the length of a name, which is at most 255.
+asks a question chooses the text.  Patterns that could, such as ``(.*\\.)*``, are carried out by
+:mod:`svcdns.plugins.goregexpmatch`, which takes linear time, too, but much more of it.  Several
+repetitions in a row (``.*\\..*\\..*``) are left to Python; they cost a power of the length of a
+name, which is at most 255.
 
 Differences: Unicode classes (``\pL``) are refused, case folding is that of ASCII.
 
@@ -16,8 +17,6 @@ Spec: https://pkg.go.dev/regexp/syntax
 """
 
 import re
-
-from msgspec import Struct
 
 from svcdns.plugins.codepoints import (
     LAST,
@@ -27,10 +26,21 @@ from svcdns.plugins.codepoints import (
     folded,
     merged,
     negated,
-    overlap,
     perl,
     union,
-    written,
+)
+from svcdns.plugins.goregexpmatch import Program
+from svcdns.plugins.goregexpnodes import (
+    Group,
+    Node,
+    Place,
+    Repeat,
+    Row,
+    chars,
+    either,
+    enclosed,
+    fenced,
+    sequence,
 )
 
 _MAX_REPEAT = 1000
@@ -47,22 +57,6 @@ _BOUNDARY = (
 )
 
 
-class _Node(Struct, frozen=True):
-    """A part of a pattern, written for Python."""
-
-    text: str
-    first: Ranges = ()
-    "What a match may begin with."
-    chars: Ranges = ()
-    "What a match may hold."
-    loop: Ranges = ()
-    "What those of its parts may hold that can match more or less."
-    fences: tuple[Ranges, ...] = ()
-    "Classes of which every match has exactly one character at this level."
-    empty: bool = True
-    "Whether it may match nothing."
-
-
 class GoRegexp:
     """A compiled pattern."""
 
@@ -70,14 +64,16 @@ class GoRegexp:
         """Compile *pattern*.
 
         Raises:
-            ValueError: Go does not accept it, or it is refused here (see the module).
+            ValueError: Go does not accept it, or it has a Unicode class.
         """
         self.pattern = pattern
         reader = _Reader(pattern)
-        text = reader.read().text
+        node = reader.read()
         self.names = tuple(reader.names)
         "Of the groups, from group 1 on; empty for those without a name."
-        self._regexp = re.compile(text)
+        # What Python may take exponential time for goes to the matcher that cannot.
+        self._regexp = None if reader.risky else re.compile(node.text)
+        self._program = Program(node.code, len(self.names)) if reader.risky else None
 
     @property
     def groups(self) -> int:
@@ -86,6 +82,9 @@ class GoRegexp:
 
     def search(self, text: str) -> tuple[str, ...] | None:
         """Give the leftmost match and its groups, group 0 first; one that took no part is empty."""
+        if self._program is not None:
+            return self._program.search(text)
+        assert self._regexp is not None
         found = self._regexp.search(text)
         return None if found is None else (found[0], *found.groups(""))
 
@@ -105,8 +104,10 @@ class _Reader:
         self._at = 0
         self._fold = self._multi = self._dotall = self._ungreedy = False
         self.names: list[str] = []
+        self.risky = False
+        "Whether Python might take exponential time."
 
-    def read(self) -> _Node:
+    def read(self) -> Node:
         node = self._alternation()
         if self._more:
             raise self._error("unexpected )")
@@ -145,16 +146,16 @@ class _Reader:
 
     # -- grammar
 
-    def _alternation(self) -> _Node:
+    def _alternation(self) -> Node:
         flags = (self._fold, self._multi, self._dotall, self._ungreedy)
         branches = [self._concatenation()]
         while self._skip("|"):
             branches.append(self._concatenation())
         self._fold, self._multi, self._dotall, self._ungreedy = flags
-        return branches[0] if len(branches) == 1 else _either(branches)
+        return branches[0] if len(branches) == 1 else either(branches)
 
-    def _concatenation(self) -> _Node:
-        parts: list[_Node] = []
+    def _concatenation(self) -> Node:
+        parts: list[Node] = []
         while self._more and not self._ahead("|") and not self._ahead(")"):
             if self._skip("\\Q"):
                 end = self._pattern.find("\\E", self._at)
@@ -166,9 +167,9 @@ class _Reader:
                 continue
             atom = self._atom()
             parts.append(self._repeated(atom))
-        return _sequence(parts)
+        return sequence(parts)
 
-    def _repeated(self, atom: _Node) -> _Node:
+    def _repeated(self, atom: Node) -> Node:
         bounds = self._bounds()
         if bounds is None:
             return atom
@@ -177,13 +178,12 @@ class _Reader:
             raise self._error("invalid nested repetition operator")
         low, high = bounds
         many = high is None or high > _FEW
-        if many and atom.loop and not _fenced(atom):
-            raise self._error(
-                "a repetition inside a repetition can take exponential time, write it as one"
-            )
+        if many and atom.loop and not fenced(atom):
+            self.risky = True
         text = f"(?:{atom.text}){{{low},{'' if high is None else high}}}" + ("?" if lazy else "")
-        return _Node(
+        return Node(
             text,
+            Repeat(atom.code, low, high, not lazy),
             atom.first,
             atom.chars,
             union(atom.loop, atom.chars) if low != high else atom.loop,
@@ -205,7 +205,7 @@ class _Reader:
             raise self._error(f"invalid repeat count {found[0]}")
         return low, high
 
-    def _atom(self) -> _Node:
+    def _atom(self) -> Node:
         char = self._take()
         match char:
             case "(":
@@ -213,11 +213,11 @@ class _Reader:
             case "[":
                 return self._class()
             case ".":
-                return _chars(((0, LAST),) if self._dotall else negated(((10, 10),)))
+                return chars(((0, LAST),) if self._dotall else negated(((10, 10),)))
             case "^":
-                return _Node(r"(?m:^)" if self._multi else r"\A")
+                return _line_start(multi=self._multi)
             case "$":
-                return _Node(r"(?=\n|\Z)" if self._multi else r"\Z")
+                return _line_end(multi=self._multi)
             case "*" | "+" | "?":
                 raise self._error(f"missing argument to repetition operator {char}")
             case "\\":
@@ -225,7 +225,7 @@ class _Reader:
             case _:
                 return self._char(ord(char))
 
-    def _group(self) -> _Node:
+    def _group(self) -> Node:
         name = ""
         if self._skip("?P<") or (
             self._ahead("?<") and self._pattern[self._at + 2 :][:1] not in "=!"
@@ -237,15 +237,16 @@ class _Reader:
         elif self._skip("?"):
             return self._flags()
         self.names.append(name)
+        number = len(self.names)
         inner = self._alternation()
         self._close()
-        return _Node(f"({inner.text})", *_rest(inner))
+        return enclosed(inner, f"({inner.text})", Group(number, inner.code))
 
     def _close(self) -> None:
         if not self._skip(")"):
             raise self._error("missing closing )")
 
-    def _flags(self) -> _Node:
+    def _flags(self) -> Node:
         """Read ``(?i)``, which lasts to the end of the group, or ``(?i:...)``."""
         before = (self._fold, self._multi, self._dotall, self._ungreedy)
         value = True
@@ -264,23 +265,23 @@ class _Reader:
                 case _:
                     raise self._error("invalid or unsupported Perl syntax (?" + char)
         if char == ")":
-            return _Node("")
+            return Node("", Row())
         inner = self._alternation()
         self._close()
         self._fold, self._multi, self._dotall, self._ungreedy = before
-        return _Node(f"(?:{inner.text})", *_rest(inner))
+        return enclosed(inner, f"(?:{inner.text})", inner.code)
 
-    def _escape(self) -> _Node:
+    def _escape(self) -> Node:
         char = self._take()
         match char:
             case "A":
-                return _Node(r"\A")
+                return _line_start(multi=False)
             case "z":
-                return _Node(r"\Z")
+                return _line_end(multi=False)
             case "b" | "B":
-                return _Node(_BOUNDARY[char == "B"])
+                return Node(_BOUNDARY[char == "B"], Place("inside" if char == "B" else "edge"))
             case _ if char.lower() in PERL:
-                return _chars(perl(char))
+                return chars(perl(char))
             case _:
                 return self._char(self._escaped(char))
 
@@ -304,11 +305,11 @@ class _Reader:
             raise self._error(f"invalid escape sequence \\{char}")
         return ord(char)
 
-    def _char(self, code: int) -> _Node:
+    def _char(self, code: int) -> Node:
         ranges: Ranges = ((code, code),)
-        return _chars(folded(ranges) if self._fold else ranges)
+        return chars(folded(ranges) if self._fold else ranges)
 
-    def _class(self) -> _Node:
+    def _class(self) -> Node:
         inverted = self._skip("^")
         found: list[tuple[int, int]] = []
         first = True
@@ -318,7 +319,7 @@ class _Reader:
         ranges = merged(found)
         if self._fold:
             ranges = folded(ranges)
-        return _chars(negated(ranges) if inverted else ranges)
+        return chars(negated(ranges) if inverted else ranges)
 
     def _class_item(self) -> Ranges:
         if self._skip("[:"):
@@ -341,60 +342,9 @@ class _Reader:
         return ((low, high),)
 
 
-# What parts amount to together
+def _line_start(*, multi: bool) -> Node:
+    return Node(r"(?m:^)", Place("bol")) if multi else Node(r"\A", Place("start"))
 
 
-def _rest(node: _Node) -> tuple[Ranges, Ranges, Ranges, tuple[Ranges, ...], bool]:
-    return node.first, node.chars, node.loop, node.fences, node.empty
-
-
-def _sequence(parts: list[_Node]) -> _Node:
-    first: Ranges = ()
-    for part in parts:
-        first = union(first, part.first)
-        if not part.empty:
-            break
-    return _Node(
-        "".join([part.text for part in parts]),
-        first,
-        union(*[part.chars for part in parts]),
-        union(*[part.loop for part in parts]),
-        tuple(fence for part in parts for fence in part.fences),
-        all(part.empty for part in parts),
-    )
-
-
-def _either(branches: list[_Node]) -> _Node:
-    loop = union(*[branch.loop for branch in branches])
-    chars = union(*[branch.chars for branch in branches])
-    # Two branches that can begin alike are two ways through the same text.
-    for number, branch in enumerate(branches):
-        for other in branches[:number]:
-            if branch.empty or other.empty or overlap(branch.first, other.first):
-                loop = union(loop, branch.chars, other.chars)
-    return _Node(
-        "(?:" + "|".join([branch.text for branch in branches]) + ")",
-        union(*[branch.first for branch in branches]),
-        chars,
-        loop,
-        (),
-        any(branch.empty for branch in branches),
-    )
-
-
-def _fenced(node: _Node) -> bool:
-    """Whether repeating *node* leaves one way through a text: its rounds have a mark between."""
-    for number, fence in enumerate(node.fences):
-        others = node.fences[:number] + node.fences[number + 1 :]
-        if not overlap(fence, node.loop) and not any(overlap(fence, other) for other in others):
-            return True
-    return False
-
-
-def _chars(ranges: Ranges) -> _Node:
-    if not ranges:
-        return _Node("(?!)", empty=False)
-    inside = "".join(
-        [written(low) + ("" if low == high else "-" + written(high)) for low, high in ranges]
-    )
-    return _Node(f"[{inside}]", ranges, ranges, (), (ranges,), False)
+def _line_end(*, multi: bool) -> Node:
+    return Node(r"(?=\n|\Z)", Place("eol")) if multi else Node(r"\Z", Place("end"))

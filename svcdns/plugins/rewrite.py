@@ -55,7 +55,7 @@ Differences
 * ``cname`` gives all that there is about the new target; CoreDNS leaves out what has another name.
 * A client that did not speak EDNS gets no OPT record because of an ``edns0`` rule.
 * ``rcode`` works on answers without any record.
-* Regular expressions that could take exponential time are refused, and so are Unicode classes.
+* Unicode classes (``\pL``) in regular expressions are refused.
 
 Parity: CoreDNS ``plugin/rewrite``.
 """

@@ -52,7 +52,7 @@ Differences
 * A template that comes out empty adds no record.
 * ``.Message`` has ID, opcode, flags and question.
 * The options ``var`` and ``expr`` of CoreDNS 1.14 are refused.
-* Regular expressions that could take exponential time are refused, and so are Unicode classes.
+* Unicode classes (``\pL``) in regular expressions are refused.
 
 Parity: CoreDNS ``plugin/template``.
 """

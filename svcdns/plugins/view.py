@@ -52,8 +52,7 @@ Differences
 -----------
 * Of the language of expr-lang/expr, maps, ranges, pipes and functions on lists are missing; an
   expression with them stops the start.
-* So does an expression that can never be true because it is no truth value, and a regular
-  expression that could take exponential time.
+* So does an expression that can never be true because it is no truth value.
 * ``incidr`` takes IPv6 addresses with and without brackets.
 * Where a listener has views, none of its answers comes from the table of ready answers.
 

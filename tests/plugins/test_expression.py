@@ -108,7 +108,6 @@ BROKEN = [
     ("true ? 1", "expected :"),
     ("'a' 'b'", "unexpected 'b' at column 5"),
     ("name() matches '['", "bad regular expression"),
-    ("name() matches '(a+)+b'", "can take exponential time"),
     ("name() matches '" + "(" * 2000 + ")" * 2000 + "'", "bad regular expression"),
     ("0x_", "bad number"),
     ("(" * 120 + "1" + ")" * 120, "nested too deeply"),
