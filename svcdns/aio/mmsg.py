@@ -18,6 +18,7 @@ import os
 import socket
 import sys
 from ctypes import POINTER, Structure, addressof, c_int, c_size_t, c_uint, c_void_p, sizeof
+from functools import lru_cache
 from typing import Final
 
 PLACES: Final = 64
@@ -62,6 +63,12 @@ class Message(Structure):
         ("padding", c_int),  # msghdr ends here, aligned
         ("octets", c_uint),
     )
+
+
+@lru_cache(maxsize=4096)
+def host(family: int, packed: bytes) -> str:
+    """Write an address; a cluster has few, and each of them asks often."""
+    return socket.inet_ntop(family, packed)
 
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -211,10 +218,10 @@ class Batch:
         name = self._names[place * NAME_OCTETS : (place + 1) * NAME_OCTETS]
         port = int.from_bytes(name[2:4], "big")
         if not self._six:
-            return socket.inet_ntoa(bytes(name[4:8])), port
-        host = socket.inet_ntop(socket.AF_INET6, bytes(name[8:24]))
+            return host(socket.AF_INET, bytes(name[4:8])), port
         scope = int.from_bytes(name[24:28], sys.byteorder)
-        return host, port, int.from_bytes(name[4:8], "big"), scope
+        flow = int.from_bytes(name[4:8], "big")
+        return host(socket.AF_INET6, bytes(name[8:24])), port, flow, scope
 
     def control(self, place: int) -> list[tuple[int, int, bytes]]:
         """Give a datagram's ancillary data as :mod:`socket` does; empty on a bound socket."""

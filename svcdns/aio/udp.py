@@ -260,9 +260,9 @@ def _asked(control: _Control) -> str:
     """Read from ancillary data which address of ours a datagram was sent to."""
     for level, kind, data in control:
         if level == socket.IPPROTO_IPV6 and kind == _IPV6_PKTINFO:
-            return socket.inet_ntop(socket.AF_INET6, data[:16]).removeprefix("::ffff:")
+            return mmsg.host(socket.AF_INET6, data[:16]).removeprefix("::ffff:")
         if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
-            return socket.inet_ntoa(data[8:12])
+            return mmsg.host(socket.AF_INET, data[8:12])
     return ""
 
 

@@ -16,4 +16,6 @@ class Fallthrough(Struct, frozen=True):
 
     def through(self, name: bytes) -> bool:
         """Whether a lower-case name falls through."""
-        return any(name.endswith(zone) and is_subdomain(name, zone) for zone in self.zones)
+        if not name.endswith(self.zones):
+            return False
+        return any([is_subdomain(name, zone) for zone in self.zones])

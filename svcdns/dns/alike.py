@@ -9,9 +9,12 @@ Packets and answers are without their ID here, as answer tables hold them.
 """
 
 import struct
+from functools import lru_cache
 from typing import Final
 
 from svcdns.dns.constants import EdnsOption, RRType
+from svcdns.dns.name import ROOT, is_subdomain
+from svcdns.dns.response import Response
 
 NAME_AT: Final = 10
 """Where the question's name starts, in queries and answers both."""
@@ -27,6 +30,9 @@ _COUNTS = struct.pack("!4H", 1, 0, 0, 1)
 _opt = struct.Struct("!BHHIHHH").unpack_from
 _OPT_TYPE: Final = RRType.OPT.value
 _COOKIE: Final = EdnsOption.COOKIE.value
+_SOA: Final = RRType.SOA.value
+_WITHOUT_NAMES = frozenset({RRType.A, RRType.AAAA, RRType.TXT})
+"""Types without names but the owner's, which follows the question in front of it."""
 
 
 def common(query: bytes) -> tuple[bytes, int, int]:
@@ -86,3 +92,43 @@ def adapt(answer: bytes, query: bytes, end: int, cookie: int) -> bytes:
 def plain_name(qname: bytes) -> bool:
     """Whether the end of a wire name is its only zero octet."""
     return qname.find(b"\0") == len(qname) - 1
+
+
+def case_free(name: bytes, response: Response) -> bool:
+    """Whether the answer to a lower-case name is right in every spelling of the question (A7)."""
+    for section in (response.answer, response.authority, response.additional):
+        for record in section:
+            if record.rrtype in _WITHOUT_NAMES:
+                continue
+            if record.rrtype != _SOA:
+                return False
+            zone, below = _spelt(record.owner, record.rdata)
+            if name.endswith(below) or not is_subdomain(name, zone):
+                return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _spelt(owner: bytes, rdata: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+    """Say for which names below a zone its SOA shares more with the question than the zone.
+
+    The zone is spelled as in the question everywhere; but the name server is ``ns.dns`` in lower
+    case, also in the denial for a name below it.
+
+    Returns:
+        The zone, and what names end with that are to be told from others; all in lower case.
+    """
+    zone = owner.lower()
+    below = []
+    at = 0
+    for _ in range(2):
+        label = b""
+        while size := rdata[at]:
+            if label and rdata[at : at + len(zone)].lower() == zone:
+                below.append(label + zone)
+            label = rdata[at : at + 1 + size].lower()
+            at += 1 + size
+        if label and zone == ROOT:
+            below.append(label + zone)
+        at += 1
+    return zone, tuple(below)

@@ -31,6 +31,7 @@ ECHOED: Final = frozenset(
 
 _OPT = struct.Struct("!BHHBBHH")
 _OPTION = struct.Struct("!HH")
+_OPT_TYPE: Final = RRType.OPT.value
 
 OPT_OCTETS: Final = _OPT.size
 """Octets of an OPT record without options."""
@@ -104,6 +105,8 @@ def answer_opt(
     """
     if edns is None:
         return b""
+    if not edns.options and not options and rcode <= 0xF:
+        return _OPT.pack(0, _OPT_TYPE, edns.size, 0, 0, DO if edns.do else 0, 0)
     if rcode == Rcode.BADVERS:
         return opt_record(0, rcode=rcode)
     chosen = edns.options

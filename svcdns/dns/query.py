@@ -80,6 +80,13 @@ class Query(Struct, frozen=True, gc=False):
     serial: int | None = None
     "Of an IXFR: the zone's serial that the client has (RFC 1995 §3)."
 
+    def with_flags(self, flags: int) -> "Query":
+        """Give the same query with another second header word."""
+        return Query(
+            self.id, flags, self.qname, self.qtype, self.qclass, self.edns, self.name,
+            self.size, self.serial,
+        )  # fmt: skip
+
     @property
     def opcode(self) -> int:
         """The opcode (RFC 1035 §4.1.1)."""

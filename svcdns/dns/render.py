@@ -9,7 +9,8 @@ other than the RFC 1035 types are never compressed).  Parity: miekg/dns ``msg_tr
 
 import struct
 from collections.abc import Iterable
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 from svcdns.dns.constants import (
     AA,
@@ -24,6 +25,7 @@ from svcdns.dns.constants import (
     RRType,
 )
 from svcdns.dns.edns import answer_opt
+from svcdns.dns.name import MAX_NAME
 from svcdns.dns.query import HEADER_OCTETS, Query
 from svcdns.dns.response import Record, Response
 
@@ -40,6 +42,11 @@ _RDLENGTH_AT = 8
 """Octets between a record's name and the length of its data."""
 _POINTABLE = 0x4000
 """Offsets from here on do not fit a pointer (RFC 1035 §4.1.4)."""
+
+_SLACK = 16
+"""Octets by which names of one answer usually differ in length."""
+
+_Suffixes: TypeAlias = tuple[tuple[bytes, int], ...]
 
 _COMPRESSED: Final[dict[int, tuple[int, int]]] = {
     RRType.NS.value: (0, 1),
@@ -116,13 +123,15 @@ def _flags(query: Query) -> int:
 class _Writer:
     """Appends records to a message as long as they fit."""
 
-    __slots__ = ("_limit", "_offsets", "_out", "_qname", "full")
+    __slots__ = ("_limit", "_offsets", "_out", "_qname", "_reach", "full")
 
     def __init__(self, out: bytearray, qname: bytes, limit: int) -> None:
         self._out = out
         self._qname = qname
         self._limit = limit
         self._offsets: dict[bytes, int] = {}
+        self._reach = 0
+        "Octets of the longest suffix of the question that is among the offsets."
         self.full = False
         "Whether a record had to be left out; nothing is added after it."
 
@@ -154,44 +163,76 @@ class _Writer:
         return count
 
     def _compressed(self, record: Record) -> None:
-        out, rdata = self._out, record.rdata
+        out = self._out
         self._name(record.owner)
         out += _fixed(record.rrtype, record.rrclass, record.ttl, 0)
         start = len(out)
-        at, names = _COMPRESSED[record.rrtype]
-        out += rdata[:at]
-        for _ in range(names):
-            first = at
-            while size := rdata[at]:
-                at += 1 + size
-            at += 1
-            self._name(rdata[first:at])
-        out += rdata[at:]
+        before, names, behind = _taken_apart(record.rrtype, record.rdata)
+        out += before
+        for name, suffixes in names:
+            self._name(name, suffixes)
+        out += behind
         out[start - 2 : start] = _pointer(len(out) - start)
 
-    def _name(self, name: bytes) -> None:
+    def _name(self, name: bytes, suffixes: _Suffixes | None = None) -> None:
         """Append a name, its longest suffix met before as a pointer; case counts (rule A7)."""
         out, offsets = self._out, self._offsets
         if name == self._qname:
             out += _pointer(_QNAME_POINTER) if len(name) > 1 else name
             return
-        if not offsets:
-            _note(offsets, self._qname, HEADER_OCTETS)
-        start, at = len(out), 0
-        while size := name[at]:
-            suffix = name[at:]
+        if len(name) > self._reach:
+            self._reach = len(name) + _SLACK
+            for suffix, at in _suffixes(self._qname, self._reach):
+                offsets.setdefault(suffix, HEADER_OCTETS + at)
+        whole = offsets.get(name)
+        if whole is not None:
+            out += _pointer(0xC000 | whole)
+            return
+        start = len(out)
+        for suffix, at in suffixes or _suffixes(name):
             known = offsets.get(suffix)
             if known is not None:
                 out += name[:at] + _pointer(0xC000 | known)
                 return
             if start + at < _POINTABLE:
                 offsets[suffix] = start + at
-            at += 1 + size
         out += name
 
 
-def _note(offsets: dict[bytes, int], name: bytes, start: int) -> None:
-    at = 0
+def _suffixes(name: bytes, longest: int = MAX_NAME) -> _Suffixes:
+    """Give a name and what is left of it behind each label, with the offset; not the root.
+
+    Args:
+        name: Wire name.
+        longest: Octets; longer suffixes are left out.
+    """
+    found = []
+    at, first = 0, len(name) - longest
+    while at < first:
+        at += 1 + name[at]
     while size := name[at]:
-        offsets[name[at:]] = start + at
+        found.append((name[at:], at))
         at += 1 + size
+    return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def _taken_apart(
+    rrtype: int, rdata: bytes
+) -> tuple[bytes, tuple[tuple[bytes, _Suffixes], ...], bytes]:
+    """Find the names in rdata whose names are compressed; a zone's SOA is in all its denials.
+
+    Returns:
+        Octets in front of the names, the names, and the octets behind them.
+    """
+    first, count = _COMPRESSED[rrtype]
+    names = []
+    at = first
+    for _ in range(count):
+        start = at
+        while size := rdata[at]:
+            at += 1 + size
+        at += 1
+        name = rdata[start:at]
+        names.append((name, _suffixes(name)))
+    return rdata[:first], tuple(names), rdata[at:]

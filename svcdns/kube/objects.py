@@ -139,7 +139,7 @@ class Service(_Lean, frozen=True):
         if spec.type == "ExternalName":
             return ()
         found = spec.cluster_ips or ((spec.cluster_ip,) if spec.cluster_ip else ())
-        return tuple(address for address in found if address and address != HEADLESS)
+        return tuple([address for address in found if address and address != HEADLESS])
 
     @property
     def headless(self) -> bool:

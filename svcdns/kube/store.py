@@ -41,7 +41,30 @@ class Store:
     """Objects by kind and key, with the slices of every Service at hand."""
 
     def __init__(self) -> None:
-        self._objects: dict[Kind, dict[ObjectKey, KubeObject]] = {kind: {} for kind in Kind}
+        self.services: dict[ObjectKey, Service] = {}
+        "All Services; read only, as the others."
+        self.slices: dict[ObjectKey, EndpointSlice] = {}
+        "All EndpointSlices."
+        self.namespaces: dict[ObjectKey, Namespace] = {}
+        "All Namespaces."
+        self.pods: dict[ObjectKey, Pod] = {}
+        "All Pods."
+        self.nodes: dict[ObjectKey, Node] = {}
+        "All Nodes."
+        self.service_cidrs: dict[ObjectKey, ServiceCIDR] = {}
+        "All ServiceCIDRs."
+        self.service_imports: dict[ObjectKey, ServiceImport] = {}
+        "All ServiceImports."
+        by_kind = {
+            Kind.SERVICE: self.services,
+            Kind.ENDPOINT_SLICE: self.slices,
+            Kind.NAMESPACE: self.namespaces,
+            Kind.POD: self.pods,
+            Kind.NODE: self.nodes,
+            Kind.SERVICE_CIDR: self.service_cidrs,
+            Kind.SERVICE_IMPORT: self.service_imports,
+        }
+        self._objects = cast("dict[Kind, dict[ObjectKey, KubeObject]]", by_kind)
         self._slices: dict[ObjectKey, dict[ObjectKey, EndpointSlice]] = {}
         self._subscribers: list[Subscriber] = []
         self.wanted: set[Kind] = set()
@@ -53,41 +76,6 @@ class Store:
     def synced(self) -> bool:
         """Whether every wanted kind was listed once; never goes back (rule I3)."""
         return self.wanted <= self.listed
-
-    @property
-    def services(self) -> dict[ObjectKey, Service]:
-        """All Services; read only."""
-        return cast("dict[ObjectKey, Service]", self._objects[Kind.SERVICE])
-
-    @property
-    def slices(self) -> dict[ObjectKey, EndpointSlice]:
-        """All EndpointSlices; read only."""
-        return cast("dict[ObjectKey, EndpointSlice]", self._objects[Kind.ENDPOINT_SLICE])
-
-    @property
-    def namespaces(self) -> dict[ObjectKey, Namespace]:
-        """All Namespaces; read only."""
-        return cast("dict[ObjectKey, Namespace]", self._objects[Kind.NAMESPACE])
-
-    @property
-    def pods(self) -> dict[ObjectKey, Pod]:
-        """All Pods; read only."""
-        return cast("dict[ObjectKey, Pod]", self._objects[Kind.POD])
-
-    @property
-    def nodes(self) -> dict[ObjectKey, Node]:
-        """All Nodes; read only."""
-        return cast("dict[ObjectKey, Node]", self._objects[Kind.NODE])
-
-    @property
-    def service_cidrs(self) -> dict[ObjectKey, ServiceCIDR]:
-        """All ServiceCIDRs; read only."""
-        return cast("dict[ObjectKey, ServiceCIDR]", self._objects[Kind.SERVICE_CIDR])
-
-    @property
-    def service_imports(self) -> dict[ObjectKey, ServiceImport]:
-        """All ServiceImports; read only."""
-        return cast("dict[ObjectKey, ServiceImport]", self._objects[Kind.SERVICE_IMPORT])
 
     def count(self, kind: Kind) -> int:
         """Give the number of objects of a kind."""

@@ -4,15 +4,16 @@ A query finds a whole answer by the whole packet without its ID, so flags, EDNS 
 right by construction.  Queries that are never twice the same, because they carry a cookie or random
 case, find the answer to what they have in common (:mod:`svcdns.dns.alike`) and get their own name
 and cookie put into it.  An entry dies when one of its owners changes, when its time is over, or
-when newer ones push it out (first in, first out; removal is O(1)).  What is counted for a query is
-found beside the entry, as plain integers.
+when newer ones push it out (first in, first out; removal is O(1)).  Names that nobody asks for a
+second time push nothing out: in a full table an answer gets its place when it is wanted again.
+What is counted for a query is found beside the entry, as plain integers.
 
 Design: answers are stored until their owner changes, never for a guess of time.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from itertools import cycle
+from itertools import chain, cycle
 
 from svcdns.dns.alike import adapt, common
 from svcdns.metrics import Cell
@@ -46,17 +47,31 @@ class Entry:
 
     def __init__(
         self,
-        tails: tuple[bytes, ...],
+        tails: Iterable[bytes],
         tally: Tally,
         owners: tuple[Owner, ...],
         until: float = FOREVER,
         *,
         lower: bool = False,
     ) -> None:
-        self.tail = tails[0]
+        """Keep an answer.
+
+        Args:
+            tails: The answer from its third octet on, in one order or several; only two are taken
+                now, the others when they are wanted.
+            tally: Counts it.
+            owners: It dies with them.
+            until: Monotonic seconds.
+            lower: Whether names in it repeat the case of the question.
+        """
+        orders = iter(tails)
+        self.tail = next(orders)
         "The answer from its third octet on."
-        self.rotation: Iterator[bytes] | None = cycle(tails) if len(tails) > 1 else None
-        "Further orders of the same answer (``loadbalance``), endless."
+        second = next(orders, None)
+        self.rotation: Iterator[bytes] | None = None
+        "Orders of the same answer (``loadbalance``), endless."
+        if second is not None:
+            self.rotation = cycle(chain((self.tail, second), orders))
         self.tally = tally
         self.until = until
         "Monotonic seconds."
@@ -79,6 +94,19 @@ class AnswerTable:
         "Entries."
         self._keys: dict[Owner, bytes | set[bytes]] = {}
         "A single key, the usual case of a Service, is held without a container of its own."
+        self._asked = bytearray(limit)
+        "Traces of keys that were turned away, by their hash."
+
+    def admits(self, key: bytes) -> bool:
+        """Whether an answer is worth storing; asked before the work for that is done."""
+        if len(self.entries) < self.limit or key in self.entries:
+            return True
+        trace, place = divmod(hash(key), self.limit)
+        trace &= 0xFF
+        if self._asked[place] == trace:
+            return True
+        self._asked[place] = trace
+        return False
 
     def find(self, query: bytes, now: float) -> bytes | None:
         """Answer a query, both without ID, and count that."""

@@ -47,9 +47,9 @@ Differences
 Parity: CoreDNS ``plugin/cache`` (rules J13 to J18).
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 
-from cachetools import LRUCache
 from msgspec.structs import replace
 
 from svcdns.corefile.options import once
@@ -78,6 +78,8 @@ from svcdns.plugins.cacheoptions import Kept, Settings
 NAME = "cache"
 
 _Key = tuple[bytes, int, int, bool, bool]
+
+_SERVER_ERROR = Sort.SERVER_ERROR  # an enum's attribute costs more than the comparison
 
 
 class _Counters:
@@ -111,16 +113,39 @@ class _Counters:
         return family.cell(server, "denial" if denial else "success", zones, view)
 
 
-class _Shelf(LRUCache[_Key, Item]):
-    """Answers of one kind, bounded; counts what is pushed out."""
+class _Shelf:
+    """Answers of one kind; the one not used for longest makes room, and is counted.
+
+    Every query looks on both shelves, for which ``cachetools`` takes six calls in Python.
+    """
+
+    __slots__ = ("_capacity", "_evictions", "_items", "find")
 
     def __init__(self, capacity: int, evictions: Cell) -> None:
-        super().__init__(capacity)
+        self._capacity = capacity
         self._evictions = evictions
+        self._items: OrderedDict[_Key, Item] = OrderedDict()
+        self.find = self._items.get
+        "Gives an answer, without counting that as its use."
 
-    def popitem(self) -> tuple[_Key, Item]:
-        self._evictions.value += 1
-        return super().popitem()
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def used(self, key: _Key) -> None:
+        """Note that an answer is of use."""
+        self._items.move_to_end(key)
+
+    def put(self, key: _Key, item: Item) -> None:
+        """Take an answer in."""
+        self._items[key] = item
+        self._items.move_to_end(key)
+        if len(self._items) > self._capacity:
+            self._evictions.value += 1
+            self._items.popitem(last=False)
+
+    def remove(self, key: _Key) -> None:
+        """Forget an answer, if it is there."""
+        self._items.pop(key, None)
 
 
 class Cache:
@@ -165,8 +190,9 @@ class Cache:
     def _find(self, key: _Key, now: float) -> Item | None:
         for denial in (True, False):
             shelf = self._shelves[denial]
-            item = shelf.get(key)
+            item = shelf.find(key)
             if item is not None and item.left(now) > -self._settings.stale_for:
+                shelf.used(key)
                 return item
         return None
 
@@ -238,7 +264,10 @@ class Cache:
     # Keeping what others answer
 
     def _ask(self, request: Request, proceed: Handler, key: _Key) -> Outcome:
-        return then(proceed(_downstream(request)), self._keeper(request, key), request.now)
+        outcome = proceed(_downstream(request))
+        if isinstance(outcome, Reply):
+            return self._keep(request, key, outcome, request.now)
+        return then(outcome, self._keeper(request, key), request.now)
 
     def _keeper(self, request: Request, key: _Key) -> Callable[[Outcome, float], Outcome]:
         return lambda outcome, now: self._keep(request, key, outcome, now)
@@ -263,11 +292,11 @@ class Cache:
     def _put(self, key: _Key, item: Item) -> None:
         shelf = self._shelves[item.sort.denial]
         other = self._shelves[not item.sort.denial]
-        if item.sort.denial and self._settings.prefer_positive and key in other:
+        if item.sort.denial and self._settings.prefer_positive and other.find(key) is not None:
             return
         # A name is either there or denied: the older verdict would win later otherwise.
-        other.pop(key, None)
-        shelf[key] = item
+        other.remove(key)
+        shelf.put(key, item)
 
 
 def _within(name: bytes, zones: tuple[bytes, ...]) -> bool:
@@ -289,11 +318,14 @@ def _downstream(request: Request) -> Request:
     query = request.query
     if query.flags & AD:
         return request
-    return replace(request, query=replace(query, flags=query.flags | AD))
+    asked = query.with_flags(query.flags | AD)
+    return Request(
+        asked, request.client, request.now, request.resolve, request.zone, request.metadata
+    )
 
 
 def _duration(settings: Settings, kept: Kept, response: Response, sort: Sort) -> int:
-    if sort is Sort.SERVER_ERROR:
+    if sort is _SERVER_ERROR:
         return int(settings.servfail)
     return min(max(lifetime(response, sort), kept.min_ttl), kept.max_ttl)
 

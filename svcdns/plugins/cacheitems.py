@@ -5,7 +5,7 @@ Parity: CoreDNS ``plugin/pkg/response`` (Typify), ``plugin/pkg/dnsutil/ttl.go``,
 """
 
 from collections.abc import Iterable
-from enum import Enum, auto
+from enum import Enum
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,59 +27,64 @@ _META = frozenset({RRType.AXFR, RRType.IXFR, RRType.TSIG, 249})
 """Types whose answers are no data; 249 is TKEY."""
 
 # An enum's attribute costs more than what is done with it here.
+_QUERY = Opcode.QUERY.value
 _SOA = RRType.SOA.value
 _NS = RRType.NS.value
+_NXDOMAIN = Rcode.NXDOMAIN.value
 
 
 class Sort(Enum):
     """What an answer amounts to."""
 
-    POSITIVE = auto()
-    DELEGATION = auto()
-    NAME_ERROR = auto()
-    NO_DATA = auto()
-    SERVER_ERROR = auto()
-    OTHER = auto()
+    POSITIVE = "positive", False, True
+    DELEGATION = "delegation", False, False
+    NAME_ERROR = "name error", True, True
+    NO_DATA = "no data", True, True
+    SERVER_ERROR = "server error", True, False
+    OTHER = "other", False, False
     "Neither cached nor counted on."
 
-    @property
-    def denial(self) -> bool:
-        """Whether it is kept with the denials."""
-        return self in (Sort.NAME_ERROR, Sort.NO_DATA, Sort.SERVER_ERROR)
+    def __init__(self, text: str, denial: bool, timed: bool) -> None:
+        self.text = text
+        self.denial = denial
+        "Whether it is kept with the denials."
+        self.timed = timed
+        "Whether its records say how long it is good for."
 
 
 def sort_of(query: Query, response: Response) -> Sort:
     """Tell what an answer amounts to."""
-    if query.opcode != Opcode.QUERY or query.qtype in _META:
+    if query.opcode != _QUERY or query.qtype in _META:
         return Sort.OTHER
     rcode = response.rcode
-    if response.answer and rcode == Rcode.NOERROR:
+    if response.answer and not rcode:
         return Sort.POSITIVE
-    types = {record.rrtype for record in response.authority}
-    if _SOA in types and rcode == Rcode.NOERROR:
-        return Sort.NO_DATA
-    if _SOA in types and rcode == Rcode.NXDOMAIN:
-        return Sort.NAME_ERROR
+    types = [record.rrtype for record in response.authority]
+    if _SOA in types:
+        if rcode == _NXDOMAIN:
+            return Sort.NAME_ERROR
+        if not rcode:
+            return Sort.NO_DATA
     if rcode in (Rcode.SERVFAIL, Rcode.NOTIMP):
         return Sort.SERVER_ERROR
-    if rcode != Rcode.NOERROR:
+    if rcode:
         return Sort.OTHER
     return Sort.DELEGATION if _NS in types else Sort.POSITIVE
 
 
 def lifetime(response: Response, sort: Sort) -> int:
     """Give the least TTL of an answer in seconds, that of a denial's SOA minimum included."""
-    if sort not in (Sort.POSITIVE, Sort.NAME_ERROR, Sort.NO_DATA):
+    if not sort.timed:
         return DEFAULT_TTL
-    records = (*response.answer, *response.authority, *response.additional)
-    if not records:
-        return DEFAULT_TTL
-    least = min(LONGEST_TTL, *[record.ttl for record in records])
-    if sort is not Sort.POSITIVE:
-        for record in records:
-            if record.rrtype == _SOA:
+    least, denial = None, sort.denial
+    for section in (response.answer, response.authority, response.additional):
+        for record in section:
+            ttl = record.ttl
+            if least is None or ttl < least:
+                least = ttl
+            if denial and record.rrtype == _SOA:
                 least = min(least, int.from_bytes(record.rdata[-4:], "big"))
-    return least
+    return DEFAULT_TTL if least is None else min(LONGEST_TTL, least)
 
 
 def keepable(query: Query, response: Response, sort: Sort) -> bool:

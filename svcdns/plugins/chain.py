@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from svcdns.dns.constants import Rcode, RRType
-from svcdns.dns.name import ROOT
+from svcdns.dns.name import ROOT, is_subdomain
 from svcdns.plugins.base import Failed, Handler, Outcome, Plugin, Request
 
 NO_NEXT_PLUGIN = "no next plugin found"
@@ -71,6 +71,8 @@ class Router:
         for block in blocks:
             for zone in block.zones:
                 self._zones.setdefault(zone, []).append(block)
+        # Far fewer than names have labels.
+        self._lengths = sorted({len(zone) for zone in self._zones}, reverse=True)
 
     def route(self, request: Request) -> tuple[Block, bytes] | None:
         """Give the block and its zone for a query, or ``None``: nobody serves the name.
@@ -81,21 +83,19 @@ class Router:
         zones = self._zones
         wants_parent = request.query.qtype == RRType.DS
         found: tuple[Block, bytes] | None = None
-        at = 0
-        while True:
-            zone = name[at:]
-            if zone == ROOT and found:
-                return found
+        for length in self._lengths:
+            zone = name[-length:]
             blocks = zones.get(zone)
-            if blocks is not None:
-                block = _first(blocks, request)
-                if block is not None:
-                    found = (block, zone)
-                    if not wants_parent:
-                        return found
-            if zone == ROOT:
-                return found
-            at += 1 + name[at]
+            if blocks is None or (zone == ROOT and found):
+                continue
+            if zone != ROOT and not is_subdomain(name, zone):
+                continue
+            block = _first(blocks, request)
+            if block is not None:
+                found = (block, zone)
+                if not wants_parent:
+                    return found
+        return found
 
 
 def _first(blocks: Sequence[Block], request: Request) -> Block | None:

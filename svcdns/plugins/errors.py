@@ -52,6 +52,7 @@ from svcdns.plugins.base import (
     Need,
     Outcome,
     Periodic,
+    Reply,
     Request,
     then,
 )
@@ -93,6 +94,9 @@ class Errors:
 
     def serve(self, request: Request, proceed: Handler) -> Outcome:
         """Write a line when the rest of the chain failed and says why."""
+        reached = proceed(request)
+        if isinstance(reached, Reply):
+            return reached
 
         def note(outcome: Outcome, now: float) -> Outcome:
             if isinstance(outcome, Failed) and outcome.reason:
@@ -101,7 +105,7 @@ class Errors:
                 self._note(f"{outcome.rcode} {question}: {outcome.reason}", outcome.reason, now)
             return outcome
 
-        return then(proceed(request), note, request.now)
+        return then(reached, note, request.now)
 
     def look(self, now: float) -> tuple[Ask, ...]:
         """Write sums whose time is over."""

@@ -9,16 +9,17 @@ Parity: CoreDNS ``core/dnsserver/server.go`` (rules J1 to J11).
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from svcdns.dns.alike import adapt, common, plain_name
-from svcdns.dns.constants import Rcode, RRClass, RRType, type_text
-from svcdns.dns.name import ROOT, is_subdomain, join, labels, to_text
+from svcdns.dns.alike import adapt, case_free, common, plain_name
+from svcdns.dns.constants import Rcode, RRClass, type_text
+from svcdns.dns.name import ROOT, to_text
 from svcdns.dns.query import Query, Rejected, parse
 from svcdns.dns.render import bare, render
-from svcdns.dns.response import Record, Response
+from svcdns.dns.response import Response
 from svcdns.plugins.accounts import Accounts
 from svcdns.plugins.answers import DEFAULT_LIMIT, LARGEST, AnswerTable, Entry, Tally
 from svcdns.plugins.base import (
@@ -43,9 +44,6 @@ STREAM_SHARE = 8
 
 DEPTH_LIMIT = 8
 """Queries inside a query (CNAME targets asked of the whole server) before we give up."""
-
-_CASE_FREE = frozenset({RRType.A, RRType.AAAA, RRType.TXT})
-"""Types without names but the owner's, which follows the question in front of it."""
 
 NOTHING = Rendered()
 """No answer."""
@@ -156,18 +154,19 @@ class Server:
         block, zone = route
         if zone != ROOT:
             request = Request(query, client, now, self._resolve, zone)
+        try:
+            outcome = block.handler(request)
+            if not isinstance(outcome, Ask):
+                return self._finish(request, block, outcome, wire)
+        except Exception as error:  # noqa: BLE001 - a plugin's bug costs its query, not the server
+            return self._bug(request, block, error, wire)
 
         def finish(outcome: Outcome, _at: float) -> Outcome:
             return self._finish(request, block, outcome, wire)
 
-        try:
-            outcome = then(block.handler(request), finish, now)
-        except Exception as error:  # noqa: BLE001 - a plugin's bug costs its query, not the server
-            outcome = self._bug(request, block, error, wire)
-        assert isinstance(outcome, Rendered | Ask)
-        if isinstance(outcome, Ask):
-            return self._guarded(outcome, request, block, wire)
-        return outcome
+        asked = then(outcome, finish, now)
+        assert isinstance(asked, Ask)
+        return self._guarded(asked, request, block, wire)
 
     def _refusal(self, query: Query) -> int | None:
         if query.edns is not None and query.edns.version != 0:
@@ -263,41 +262,22 @@ class Server:
         assert store is not None
         response = reply.response
         key, end, cookie = common(wire[2:])
-        lower = not _case_free(query.name, response)
+        lower = not case_free(query.name, response)
         echoes = not response.options and response.rcode <= 0xF
         if (end and lower) or (cookie and not echoes) or not plain_name(query.qname):
             return
-        tails = [answer[2:]]
+        table = self.table(client.transport, client.family)
+        if not table.admits(key):
+            return
+        tails: Iterable[bytes] = (answer[2:],)
         if store.rotate:
             limit = query.limit(udp=client.udp)
-            tails += [render(query, other, limit=limit)[2:] for other in orders(response)]
+            others = (render(query, other, limit=limit)[2:] for other in orders(response))
+            tails = chain(tails, others)
         if end or cookie:
-            tails = [adapt(tail, key, end, cookie) for tail in tails]
-        entry = Entry(tuple(tails), tally, store.owners, store.until, lower=lower)
-        self.table(client.transport, client.family).put(key, entry)
-
-
-def _case_free(name: bytes, response: Response) -> bool:
-    """Whether the answer to a lower-case name is right in every spelling of the question (A7)."""
-    records = (*response.answer, *response.authority, *response.additional)
-    return all(
-        record.rrtype in _CASE_FREE
-        or (record.rrtype == RRType.SOA and not _points_below_zone(name, record))
-        for record in records
-    )
-
-
-def _points_below_zone(name: bytes, soa: Record) -> bool:
-    """Whether names in an SOA share more with the question than the zone.
-
-    The zone is spelled as in the question everywhere; but the name server is ``ns.dns`` in lower
-    case, also in the denial for a name below it.
-    """
-    zone = soa.owner.lower()
-    if not is_subdomain(name, zone):
-        return True
-    below = labels(name)[: -len(labels(zone)) or None]
-    return bool(below) and join(below[-1:], zone) in soa.rdata.lower()
+            tails = (adapt(tail, key, end, cookie) for tail in tails)
+        entry = Entry(tails, tally, store.owners, store.until, lower=lower)
+        table.put(key, entry)
 
 
 def describe(query: Query) -> str:

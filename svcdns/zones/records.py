@@ -18,13 +18,20 @@ SOA_TTL_LIMIT = 300
 """Seconds: a negative answer's SOA lives no longer, whatever the ``ttl`` option (rule A3)."""
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def packed(text: str) -> tuple[RRType, bytes] | None:
     """Read an address: A or AAAA and its rdata, or ``None`` when the text is a name.
 
     An IPv4-mapped IPv6 address counts as IPv4, and leading zeros make a name of it
     (Go ``net.ParseIP``, which decides this in CoreDNS).
     """
+    # Usual addresses are the ones that come out again as they went in; ipaddress takes 3 us.
+    try:
+        four = bytes(map(int, text.split(".")))
+        if len(four) == 4 and ".".join(map(str, four)) == text:
+            return RRType.A, four
+    except ValueError:
+        pass
     try:
         address = ip_address(text)
     except ValueError:

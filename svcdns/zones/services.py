@@ -74,10 +74,13 @@ def _external(name: ServiceName, service: Service) -> Entries:
 
 def _cluster_ip(name: ServiceName, service: Service) -> Entries:
     labels = (name.service, name.namespace, "svc")
-    ports = [port for port in service.ports or PORTLESS if matches(name, port)]
-    if not ports:
-        return None
-    return [Entry(address, port.port, labels) for port in ports for address in service.addresses]
+    ports: Iterable[ServicePort] = service.ports or PORTLESS
+    if name.port or name.protocol:
+        ports = [port for port in ports if matches(name, port)]
+        if not ports:
+            return None
+    addresses = service.addresses
+    return [Entry(address, port.port, labels) for port in ports for address in addresses]
 
 
 def _endpoints(name: ServiceName, addresses: Iterable[NamedAddress]) -> Entries:

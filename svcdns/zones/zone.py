@@ -78,6 +78,8 @@ class ClusterZones:
         self._soa: dict[bytes, Record] = {}
         self.name_servers = {zone: join(apex.NS_LABELS, zone) for zone in options.zones}
         "The name of ``ns.dns`` in each zone."
+        self.reverse = frozenset(zone for zone in options.zones if is_reverse(zone))
+        "Those of the zones that hold PTR records."
         self._soa_changes = -1
 
     def match(self, name: bytes) -> bytes | None:
@@ -117,7 +119,17 @@ class ClusterZones:
 class _Lookup:
     """One question; holds what every step of it needs."""
 
-    __slots__ = ("index", "name", "options", "origin", "qname", "shape", "zone", "zones")
+    __slots__ = (
+        "index",
+        "multicluster",
+        "name",
+        "options",
+        "origin",
+        "qname",
+        "shape",
+        "zone",
+        "zones",
+    )
 
     def __init__(self, zones: ClusterZones, qname: bytes, zone: bytes) -> None:
         self.zones = zones
@@ -128,12 +140,13 @@ class _Lookup:
         self.zone = zone
         self.origin = qname[len(qname) - len(zone) :]
         "The zone in the client's case (rule A7)."
+        self.multicluster = zone in self.options.multicluster
         self.shape = self._shape(self.name)
 
     def _shape(self, name: bytes) -> schema.Shape:
         return schema.parse(
             labels(name[: len(name) - len(self.zone)] + b"\x00"),
-            multicluster=self.zone in self.options.multicluster,
+            multicluster=self.multicluster,
             zonal=self.options.zonal,
         )
 
@@ -161,20 +174,25 @@ class _Lookup:
     def _entries(self, shape: schema.Shape) -> Entries:
         """Find the entries of a name: ``None`` when it does not exist (rules A12, B12)."""
         match shape:
+            case schema.ServiceName():
+                if not self._exposed(shape.namespace):
+                    return None
+                if self.multicluster:
+                    return services.find_imported(shape, self.index)
+                return services.find(shape, self.index, self.options)
+            case schema.PodName():
+                if not self._exposed(shape.namespace):
+                    return None
+                return pods.find(shape, self.index, self.options)
             case schema.Structure():
                 return ()
             case schema.Unparsable():
                 return None
-            case _ if is_reverse(self.zone) or not self._exposed(shape.namespace):
-                return None
-            case schema.PodName():
-                return pods.find(shape, self.index, self.options)
-            case schema.ServiceName() if self.zone in self.options.multicluster:
-                return services.find_imported(shape, self.index)
-            case schema.ServiceName():
-                return services.find(shape, self.index, self.options)
 
     def _exposed(self, namespace: str) -> bool:
+        """Whether a namespace is in this zone (rules B12, G1); reverse zones have none."""
+        if self.zone in self.zones.reverse:
+            return False
         configured = self.options.namespaces
         if configured and namespace not in configured:
             return False
@@ -182,17 +200,17 @@ class _Lookup:
 
     def _owners(self, shape: schema.Shape) -> Owners:
         match shape:
+            case schema.ServiceName(namespace=namespace, service=service):
+                if not service:
+                    return (owners.of_namespace(namespace),)
+                if self.multicluster:
+                    return (owners.of_namespace(namespace), owners.of_import(namespace, service))
+                return (owners.of_namespace(namespace), owners.of_service(namespace, service))
             case schema.PodName(namespace=namespace, pod=pod):
                 if pod and self.options.pods is PodMode.VERIFIED:
                     address = pods.address_of(pod)
                     return (owners.of_namespace(namespace), owners.of_pod(address, namespace))
                 return (owners.of_namespace(namespace),)
-            case schema.ServiceName(namespace=namespace, service=service):
-                if not service:
-                    return (owners.of_namespace(namespace),)
-                if self.zone in self.options.multicluster:
-                    return (owners.of_namespace(namespace), owners.of_import(namespace, service))
-                return (owners.of_namespace(namespace), owners.of_service(namespace, service))
             case _:
                 return ()
 
@@ -273,7 +291,7 @@ class _Lookup:
         return Found(tuple(answer), tuple(additional), held)
 
     def _ptr(self) -> Finding:
-        address = address_of(self.name) if is_reverse(self.zone) else None
+        address = address_of(self.name) if self.zone in self.zones.reverse else None
         if address is None:
             return self._existence()
         held = (owners.of_address(address),)

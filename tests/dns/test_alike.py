@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svcdns.dns.alike import adapt, common, plain_name
+from svcdns.dns import rdata
+from svcdns.dns.alike import adapt, case_free, common, plain_name
+from svcdns.dns.response import Record, Response
 from tests.support.records import wire_name
 from tests.support.serving import question
 
@@ -120,3 +122,40 @@ def test_a_zero_octet_inside_a_name_is_told() -> None:
     assert plain_name(wire_name(NAME))
     assert plain_name(b"\0")
     assert not plain_name(b"\3a\0b\0")
+
+
+def denial(zone: str, server: str = "ns.dns.", contact: str = "hostmaster.") -> Response:
+    names = (wire_name(f"{server}{zone}"), wire_name(f"{contact}{zone}"))
+    soa = Record(wire_name(zone), 6, 30, rdata.soa(*names, 1, 7200, 1800, 86400, 30))
+    return Response(3, authority=(soa,))
+
+
+SPELLINGS = [
+    (
+        "A7 an address",
+        "web.prod.svc.cluster.local.",
+        Response(answer=(Record(b"", 1, 5, b""),)),
+        True,
+    ),
+    (
+        "A7 a target",
+        "web.prod.svc.cluster.local.",
+        Response(answer=(Record(b"", 33, 5, b""),)),
+        False,
+    ),
+    ("A3 a denial", "web.prod.svc.cluster.local.", denial("cluster.local."), True),
+    ("A3 at the apex", "cluster.local.", denial("Cluster.Local."), True),
+    ("F14 below the name server", "x.dns.cluster.local.", denial("cluster.local."), False),
+    ("F14 the name server", "ns.dns.cluster.local.", denial("CLUSTER.local."), False),
+    ("below the contact", "hostmaster.cluster.local.", denial("cluster.local."), False),
+    ("below the root's server", "www.net.", denial(".", "a.root.net", "x.com"), False),
+    ("the root's denial", "www.org.", denial(".", "a.root.net", "x.com"), True),
+    ("a zone that is no zone of the name", "web.test.", denial("example."), False),
+]
+
+
+@pytest.mark.parametrize(("rule", "name", "response", "free"), SPELLINGS)
+def test_an_answer_serves_every_spelling_if_it_shares_only_the_zone_with_the_question(
+    rule: str, name: str, response: Response, free: bool
+) -> None:
+    assert case_free(wire_name(name), response) is free, rule
