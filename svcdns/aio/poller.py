@@ -116,6 +116,11 @@ class Poller:
         """Serve other *events* of *descriptor*; those that are true already are reported again."""
         self._epoll.modify(descriptor, events)
 
+    def forget(self, descriptor: int) -> None:
+        """Stop serving *descriptor*, which stays open; nothing happens if it is not served."""
+        if self._ready.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
+
     def close(self, sock: socket) -> None:
         """Stop serving *sock* now and close it, at the latest when this batch is through."""
         self._ready.pop(sock.fileno(), None)

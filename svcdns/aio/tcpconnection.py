@@ -115,6 +115,7 @@ class Connection:
         "_served",
         "_short",
         "_tried",
+        "_unsent",
         "_upstream",
         "address",
         "attempt_ends",
@@ -150,6 +151,7 @@ class Connection:
         self._round = 1
         self._attempts = 0
         self._short = False
+        self._unsent = b""
         self._began = relay.clock()
         self._attempt_began = self._began
 
@@ -272,28 +274,26 @@ class Connection:
         self.close(reason, reset=True)
 
     def _connected(self, events: int) -> None:
-        relay, served, endpoint, upstream = (
-            self._relay,
-            self._served,
-            self._endpoint,
-            self._upstream,
-        )
+        relay, served = self._relay, self._served
+        endpoint, upstream = self._endpoint, self._upstream
         assert endpoint is not None
         assert upstream is not None
         relay.connected(self)
         served.connect_seconds.observe(relay.clock() - self._attempt_began)
         served.balancer.succeeded(endpoint)
         endpoint.connections += 1
-        self._tried.clear()
         near = self._client_leg = Leg(self, self._client, outbound=False)
         far = self._endpoint_leg = Leg(self, upstream, outbound=True)
         near.peer, far.peer = far, near
         self.poller.retarget(far.descriptor, far)
         if served.plan.proxy_protocol:
             self._introduce(upstream)
-        # The request is usually there by now: moving it at once saves a turn.
-        near.pump(drain=False)
-        if self.closed:
+        unsent, self._unsent = self._unsent, b""
+        if unsent:
+            near.push(unsent)
+        else:  # the request is usually there by now: moving it at once saves a turn
+            near.pump(drain=False)
+        if self._client_leg is not near or self.closed:
             return
         try:
             self.poller.add(near.descriptor, near, EDGE_IN)
@@ -302,6 +302,27 @@ class Connection:
             return
         if events:
             far.ready(events)  # an endpoint that speaks first; edges are reported once
+
+    def start_over(self, unsent: bytes) -> bool:
+        """Dial again: the endpoint reset the connection before anything had passed it.
+
+        The client is served by new legs; what it has said so far is *unsent*.
+        """
+        near, endpoint, upstream = self._client_leg, self._endpoint, self._upstream
+        now = self._relay.clock()
+        if now - self._began >= CONNECT_DEADLINE_SECONDS or near is None:
+            return False
+        assert endpoint is not None
+        assert upstream is not None
+        self._unsent = unsent
+        self._client_leg = self._endpoint_leg = self._endpoint = self._upstream = None
+        self.poller.forget(near.descriptor)
+        self.poller.close(upstream)
+        endpoint.active -= 1
+        self._tried.append(endpoint)
+        self._served.failed(endpoint, now)
+        self.dial()
+        return True
 
     def _introduce(self, upstream: socket.socket) -> None:
         listener = self._need.listener

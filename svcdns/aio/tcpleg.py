@@ -43,6 +43,9 @@ class Owner(Protocol):
     def close(self, reason: str, *, reset: bool = False) -> None:
         """End the connection, with RST in both directions if *reset*."""
 
+    def start_over(self, unsent: bytes) -> bool:
+        """Give up these legs for another endpoint, which gets *unsent* first; False: too late."""
+
 
 class Leg:
     """One socket of a connection, and the way from it to the other one."""
@@ -57,6 +60,7 @@ class Leg:
         "_pipe",
         "_piped",
         "_stopped",
+        "_unsent",
         "descriptor",
         "ended",
         "folded",
@@ -85,6 +89,7 @@ class Leg:
         self._stopped = False
         self._bulk = False
         self._pending: bytes | memoryview = b""
+        self._unsent = b""
         self._pipe: Pipe | None = None
         self._piped = 0
 
@@ -131,6 +136,7 @@ class Leg:
             except BlockingIOError:
                 sent = 0
             except OSError:
+                self._keep(data)
                 self._peer_broke()
                 return
             if sent < size:
@@ -144,6 +150,26 @@ class Leg:
             if not drain:
                 return
         self._owner.poller.again(self)
+
+    def push(self, data: bytes) -> None:
+        """Move *data*, which was read from this leg's socket before the leg was."""
+        self.octets = len(data)
+        try:
+            sent = self.peer.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._keep(data)
+            self._peer_broke()
+            return
+        if sent < len(data):
+            self._pending = memoryview(data)[sent:]
+            self._block()
+
+    def _keep(self, data: bytes) -> None:
+        """Remember *data*, which the peer did not take, if it is all that there ever was."""
+        if self.octets == len(data):
+            self._unsent = data
 
     def _splice(self) -> None:
         pipe = self._owner.pipes.take()
@@ -239,11 +265,27 @@ class Leg:
         except OSError:
             pass  # it is gone already, and its own event says so
 
+    def _spared(self) -> bool:
+        """Hide the reset of an endpoint that has taken nothing and said nothing.
+
+        A server that stops resets what its accept queue holds.  What has been sent is never sent
+        to another one, not even when it was not acknowledged: it may have been acted on.
+        Precedent: Envoy's ``reset-before-request``.
+        """
+        near = self.peer
+        if not self._outbound or self.octets or near.octets != len(near._unsent):
+            return False
+        return self._owner.start_over(near._unsent)
+
     def _reset(self, error: OSError) -> None:
+        if self._spared():
+            return
         who = "endpoint" if self._outbound else "client"
         self._owner.close(f"{who}: {error.strerror}", reset=True)
 
     def _close_reset(self) -> None:
+        if self._spared():
+            return
         self._owner.close("reset by endpoint" if self._outbound else "reset by client", reset=True)
 
     def _peer_broke(self) -> None:

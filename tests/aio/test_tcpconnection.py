@@ -4,11 +4,13 @@ import asyncio
 import errno
 import logging
 import socket
+from collections.abc import Iterator
 
 import pytest
 
 from svcdns.aio import tcpconnection
 from svcdns.aio.tcpconnection import Connection
+from svcdns.aio.userspace import UserspaceProxy
 from tests.support.endpoints import address, dial, endpoints, receive, receive_all, until
 from tests.support.plans import forwarding_plan, service_plan
 from tests.support.relays import FRONT, FRONT_ADDRESS, proxying
@@ -162,3 +164,124 @@ async def test_a_client_that_leaves_while_endpoints_are_tried_costs_nothing_more
         await until(lambda: served.failures == 1)
         assert not proxy._tcp.connections  # type: ignore[union-attr]
         assert all(e.active == 0 for e in served.endpoints())
+
+
+class TestEndpointsThatReset:
+    """An endpoint that stops resets what waits in its accept queue; nobody has served that yet."""
+
+    @pytest.fixture
+    def queue(self) -> Iterator[socket.socket]:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((address(3200), 9000))
+            sock.listen(100)
+            yield sock
+
+    QUEUE = f"{address(3200)}:9000"
+
+    async def stands_in_it(self, proxy: UserspaceProxy, other: str, protocol: str = "") -> None:
+        """Wait until a client waits in the queue; then there is another endpoint as well."""
+        (served,) = proxy.services.values()
+        await until(lambda: [e.connections for e in served.endpoints()] == [1])
+        plan = service_plan(FRONT, other, self.QUEUE, proxy_protocol=protocol)
+        proxy.apply(forwarding_plan(plan))
+
+    async def test_a_client_that_has_said_nothing_does_not_notice(
+        self, queue: socket.socket
+    ) -> None:
+        async with endpoints(1) as (server,), proxying(service_plan(FRONT, self.QUEUE)) as proxy:
+            with await dial(*FRONT_ADDRESS) as client:
+                await self.stands_in_it(proxy, server.name)
+                queue.close()
+                await until(lambda: server.taken == 1)
+                client.send(b"ping")
+                assert await receive(client) == b"ping"
+            (served,) = proxy.services.values()
+            assert (served.retries, served.failures) == (1, 0)
+            await until(lambda: not any(e.active for e in served.endpoints()))
+
+    async def test_what_it_says_at_that_moment_is_not_lost(self, queue: socket.socket) -> None:
+        """The words are read, the endpoint is gone when they are to be sent."""
+        async with endpoints(1) as (server,), proxying(service_plan(FRONT, self.QUEUE)) as proxy:
+            with await dial(*FRONT_ADDRESS) as client:
+                await self.stands_in_it(proxy, server.name)
+                client.send(b"ping")  # the proxy has no turn before the reset is there
+                queue.close()
+                assert await receive(client) == b"ping"
+                client.send(b"more")
+                assert await receive(client) == b"more"
+                client.shutdown(socket.SHUT_WR)
+                assert await receive_all(client) == b""
+            (served,) = proxy.services.values()
+            assert served.retries == 1
+
+    async def test_what_an_endpoint_has_taken_is_never_sent_to_another(
+        self, queue: socket.socket
+    ) -> None:
+        async with endpoints(1) as (server,), proxying(service_plan(FRONT, self.QUEUE)) as proxy:
+            with await dial(*FRONT_ADDRESS) as client:
+                await self.stands_in_it(proxy, server.name)
+                client.send(b"pay")
+                (served,) = proxy.services.values()
+                await until(lambda: [leg_octets(c) for c in running(proxy)] == [3])
+                queue.close()
+                with pytest.raises(ConnectionResetError):
+                    await receive_all(client)
+            assert server.taken == 0
+            assert served.retries == 0
+
+    async def test_an_end_without_a_word_is_an_answer(self) -> None:
+        """FIN is not RST: a server may mean it."""
+
+        async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write_eof()
+            await reader.read()
+
+        async with (
+            endpoints(2, leave) as servers,
+            proxying(service_plan(FRONT, *(s.name for s in servers))),
+        ):
+            with await dial(*FRONT_ADDRESS) as client:
+                assert await receive_all(client) == b""
+            assert sorted(s.taken for s in servers) == [0, 1]
+
+    async def test_when_all_of_them_reset_the_client_is_reset_in_the_end(self) -> None:
+        async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcpconnection.RESET)
+            writer.transport.abort()
+
+        async with (
+            endpoints(2, reset) as servers,
+            proxying(service_plan(FRONT, *(s.name for s in servers))) as proxy,
+        ):
+            client = await dial(*FRONT_ADDRESS)
+            with client, pytest.raises(ConnectionResetError):
+                await receive_all(client)
+            assert [s.taken for s in servers] == [tcpconnection.ROUNDS] * 2
+            (served,) = proxy.services.values()
+            assert served.failures == 1
+            assert not running(proxy)
+
+    async def test_the_next_endpoint_learns_who_the_client_is_too(
+        self, queue: socket.socket
+    ) -> None:
+        async with endpoints(1) as (server,):
+            plan = service_plan(FRONT, self.QUEUE, proxy_protocol="v1")
+            async with proxying(plan) as proxy:
+                with await dial(*FRONT_ADDRESS) as client:
+                    await self.stands_in_it(proxy, server.name, "v1")
+                    queue.close()
+                    host, number = client.getsockname()
+                    front, at = FRONT_ADDRESS
+                    expected = f"PROXY TCP4 {host} {front} {number} {at}\r\n".encode()
+                    assert await receive(client) == expected  # an echo
+
+
+def running(proxy: UserspaceProxy) -> list[Connection]:
+    assert proxy._tcp is not None
+    return list(proxy._tcp.connections)
+
+
+def leg_octets(connection: Connection) -> int:
+    return connection._client_leg.octets if connection._client_leg else 0

@@ -65,6 +65,8 @@ class StreamEndpoint:
         self.refuse()
         for writer in list(self.open):
             sock = writer.get_extra_info("socket")
+            if sock.fileno() == -1:
+                continue  # it has just ended by itself
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             writer.transport.abort()
 
