@@ -66,7 +66,7 @@ def test_patterns_that_could_take_exponential_time_are_searched_for_in_linear_ti
     pattern: str,
 ) -> None:
     regexp = GoRegexp(pattern)
-    regexp.search("ab" * 250 + "a" * 500 + "!")  # in Python: for ever
+    regexp.search("ab" * 50 + "a" * 100 + "!")  # in Python: for ever
     for text in ("ababab!", "aab.x", "abc", "x"):
         found, expected = regexp.search(text), re.search(pattern, text)
         assert (found and found[0]) == (expected and expected[0])
