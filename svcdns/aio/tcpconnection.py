@@ -50,7 +50,7 @@ call for every connection."""
 SHORTAGES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC))
 """The process or the machine has no more of something."""
 
-_OURS = SHORTAGES | {errno.EADDRNOTAVAIL, errno.EAGAIN, errno.EACCES, errno.EPERM}
+OURS = SHORTAGES | {errno.EADDRNOTAVAIL, errno.EAGAIN, errno.EACCES, errno.EPERM}
 """Errors of connect that say nothing about the endpoint."""
 
 RESET = pack("ii", 1, 0)
@@ -184,7 +184,7 @@ class Connection:
                 return
             upstream.close()
             self._tried.append(endpoint)
-            if code in _OURS:
+            if code in OURS:
                 self._short = True
             else:
                 served.failed(endpoint, now)
@@ -231,7 +231,7 @@ class Connection:
             if events & select.EPOLLOUT:
                 self._connected(events & ~select.EPOLLOUT)
             return
-        self._abandon(blame=error not in _OURS)
+        self._abandon(blame=error not in OURS)
         self.dial()
 
     def timed_out(self) -> None:

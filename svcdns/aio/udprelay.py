@@ -12,6 +12,7 @@ answer (DNS: its source port is not used again; 10 s outlast a resolver's repeti
 """
 
 import asyncio
+import errno
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from itertools import takewhile
 from svcdns.aio.datagrams import Name, boxes, renew
 from svcdns.aio.poller import LEVEL, Poller
 from svcdns.aio.refusal import Refuser
-from svcdns.aio.tcpconnection import SHORTAGES
+from svcdns.aio.tcpconnection import OURS, SHORTAGES
 from svcdns.proxy.balancer import Endpoint
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.served import Served
@@ -152,7 +153,10 @@ class UdpRelay:
                 return None
             try:
                 sock.connect(endpoint.sockaddr)
-            except OSError:
+            except OSError as error:
+                if error.errno in OURS:
+                    self._short(error)
+                    return None
                 frontend.served.failed(endpoint, self.now)
                 tried.append(endpoint)
                 continue
@@ -299,7 +303,13 @@ class UdpSession:
         if not self.received:
             self._unanswered = bytes(data)
         try:
-            self.endpoint.sent += self._sock.send(data)
+            try:
+                self.endpoint.sent += self._sock.send(data)
+            except OSError as error:
+                if error.errno != errno.EMSGSIZE:
+                    raise
+                # A router wants smaller packets; the kernel knows by now, and makes fragments.
+                self.endpoint.sent += self._sock.send(data)
         except ConnectionRefusedError:
             self._unanswered = bytes(data)
             self._refused()
@@ -324,8 +334,9 @@ class UdpSession:
                 endpoint.received += take(self._sock, self.frontend.sock, self._name)
             except BlockingIOError:
                 return
-            except OSError:
-                self._refused()
+            except OSError as error:
+                if error.errno != errno.EMSGSIZE:  # as in forward()
+                    self._refused()
                 return
             if not self.received:
                 self.frontend.served.balancer.succeeded(endpoint)

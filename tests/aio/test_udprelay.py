@@ -6,11 +6,12 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import pytest
 
 from svcdns.aio.datagrams import boxes
-from svcdns.aio.udprelay import EXCHANGE_SECONDS, FLOW_SECONDS, UdpRelay
+from svcdns.aio.udprelay import EXCHANGE_SECONDS, FLOW_SECONDS, UdpFrontend, UdpRelay
 from svcdns.aio.userspace import UserspaceProxy
 from svcdns.proxy.model import ServicePlan
 from tests.support.endpoints import address, datagram_endpoints, receive, until
@@ -233,6 +234,20 @@ class TestSessions:
                 assert not relay(proxy).sessions
                 b.send(b"2")
                 assert await receive(b) == b"2"
+
+
+async def test_without_source_ports_no_endpoint_is_blamed() -> None:
+    class Portless:
+        def connect(self, _: object) -> None:
+            raise OSError(errno.EAGAIN, "no port is free")
+
+    async with datagram_endpoints(1), proxying(udp_plan(PLACES[0])) as proxy:
+        (frontend,) = proxy._open.values()
+        assert isinstance(frontend, UdpFrontend)
+        sock = cast("socket.socket", Portless())
+        assert relay(proxy)._connect(sock, frontend, "127.0.0.1", []) is None
+        (endpoint,) = frontend.served.endpoints()
+        assert endpoint.failures == 0
 
 
 def _no_descriptors(*_: object) -> socket.socket:

@@ -155,6 +155,52 @@ def test_the_application_reaches_services_of_both_families_and_protocols(pod: Po
     assert pod.connect("10.96.77.77") == "refused"
 
 
+BIG = """
+import socket, sys
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.connect((sys.argv[1], 53))
+sock.settimeout(1)
+answers = 0
+for _ in range(12):
+    try:
+        sock.send(bytes(1400))
+        answers += sock.recv(100).startswith(b"p3 ")
+    except OSError as error:
+        print(error)
+print(answers)
+"""
+
+
+@pytest.fixture
+def narrow_link(world: World) -> Iterator[None]:
+    """Let packets of 1400 octets not fit on the way to the other node."""
+    world["node"].run("ip", "link", "set", "to-node-2", "mtu", "1300")
+    try:
+        yield
+    finally:
+        world["node"].run("ip", "link", "set", "to-node-2", "mtu", "1500")
+
+
+@pytest.mark.usefixtures("narrow_link")
+def test_a_router_that_wants_smaller_datagrams_does_not_cost_the_flow_its_endpoint(
+    pod: Pod,
+) -> None:
+    """Its ICMP message is reported to the session's socket, and is no fault of the endpoint."""
+    pod.put(slice_of("dns", [endpoint("p3"), endpoint("p2", "unready")], ports=[
+        {"name": "dns", "protocol": "UDP", "port": 8080}]))  # fmt: skip
+    pod.start(f"--capture-cidrs={CIDRS}")
+    said = pod.place.run(sys.executable, "-c", BIG, DNS).split()
+    assert int(said[-1]) >= 10, said
+    metrics = pod.place.run(
+        sys.executable,
+        "-c",
+        "import urllib.request as u;"
+        "print(u.urlopen('http://127.0.0.1:10249/metrics').read().decode())",
+    )
+    failures = [line for line in metrics.splitlines() if "_endpoint_failures_total{" in line]
+    assert [float(line.split()[-1]) for line in failures] == [0.0]
+
+
 def test_the_route_goes_with_the_proxy_that_made_it(pod: Pod) -> None:
     pod.start(f"--capture-cidrs={CIDRS}")
     assert "10.96.0.0/12" in pod.routes()
