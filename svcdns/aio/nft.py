@@ -5,8 +5,7 @@ of ours for small changes, which saves the start of a process (0.2 to 4 ms again
 10,000 Services in the table).  The library keeps the memory of what it once read, 318 MB after a
 large load, which is why it gets no large ones.
 
-We list our own tables only: a newer nft on the host may have written others that this one cannot
-read (kubernetes#136786).
+We list our own tables only, and ask the kernel for them (:mod:`svcdns.aio.nftlisting`).
 """
 
 import asyncio
@@ -16,8 +15,9 @@ import socket
 import struct
 from concurrent.futures import ThreadPoolExecutor
 
+from svcdns.aio.nftlisting import list_table
 from svcdns.errors import ConfigError, NftError
-from svcdns.proxy.listing import Listing, parse
+from svcdns.proxy.listing import Listing
 from svcdns.proxy.nft import Table, Transaction
 
 MINIMUM = (1, 0, 1)
@@ -130,19 +130,10 @@ class Nft:
         Raises:
             NftError: It cannot be listed.
         """
-        command = ("-j", "list", "table", *str(table).split())
-        status, printed, complaint = await self._execute(*command)
-        if status:
-            text = complaint.decode(errors="replace")
-            if "No such file or directory" in text:  # nft has no other way to say so
-                return None
-            raise NftError(text, " ".join(command))
         try:
-            return parse(printed)
-        except ValueError as error:
-            raise NftError(
-                f"nft lists {table} in a way that we cannot read: {error}", ""
-            ) from error
+            return await asyncio.to_thread(list_table, table)
+        except (OSError, ValueError) as error:
+            raise NftError(f"{table} cannot be listed: {error}", "") from error
 
     async def _execute(self, *arguments: str, given: bytes = b"") -> tuple[int, bytes, bytes]:
         process = await asyncio.create_subprocess_exec(

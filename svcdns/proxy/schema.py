@@ -129,7 +129,7 @@ class Lead(Struct, frozen=True):
     verdict: str
 
     def __str__(self) -> str:
-        return f"{self.number:#x}"
+        return f"{self.number:#010x}"
 
 
 DROP = Lead(OURS | 0x0F000000, "drop")

@@ -47,7 +47,7 @@ async def main():
     except NftError as error:
         print("No such file or directory" in str(error), "192.0.2.2" in error.transaction)
     await nft.run(change(Element("s", "192.0.2.3")))
-    print((await nft.listing(table)).elements, generation() - before)
+    print(sorted((await nft.listing(table)).elements["s"]), generation() - before)
     print(repr(await nft.refusal(str(change(Element("s", "192.0.2.4"))))))
     print(await nft.refusal(str(change(deleted=[Element("s", "192.0.2.4")]))))
     print(len((await nft.listing(table)).elements["s"]))
@@ -59,7 +59,7 @@ asyncio.run(main())
         "True None False",
         "1 True",
         "True True",
-        "{'s': {'192.0.2.1': '', '192.0.2.3': ''}} 3",
+        "['192.0.2.1', '192.0.2.3'] 3",
         "''",
         "Could not process rule: No such file or directory",
         "2",

@@ -4,11 +4,12 @@ import msgspec
 import pytest
 
 from svcdns.kube.store import Store
-from svcdns.proxy import listing
+from svcdns.proxy.listing import Listing
 from svcdns.proxy.model import LocalDetector, NodeView, PlanOptions
 from svcdns.proxy.plan import Planner
 from svcdns.proxy.ruleset import Ruleset
 from svcdns.proxy.schema import RulesetOptions
+from tests.support import nftjson
 from tests.support.flow_cases import ALL
 from tests.support.flows import ADDRESSES, Case, Flow
 from tests.support.world import World
@@ -42,10 +43,10 @@ class Kernel:
         tx = self.ruleset.update(self.planner.plan, change.services)
         self.world["node"].run("nft", "-f", "-", given=str(tx))
 
-    def listing(self) -> listing.Listing:
+    def listing(self) -> Listing:
         table = str(self.ruleset.schema.table).split()
         text = self.world["node"].run("nft", "-j", "list", "table", *table)
-        return listing.parse(text.encode())
+        return nftjson.parse(text.encode())
 
 
 def _spell(wanted: Flow, outcomes: list[object], family: int) -> Flow:
