@@ -386,7 +386,7 @@ class _Run:
     def update(self, name: str, key: str, seconds: str) -> bool:
         text = self.key(key)
         if self.lookup(key, name) is None:
-            self.table.elements[name][text] = f"{self.packet.priority:#x}"
+            self.table.elements[name][text] = f"{self.packet.priority:#010x}"
         self.table.until[f"{name} {text}"] = self.now + int(
             seconds
         )  # the value of an element stays
@@ -418,7 +418,7 @@ class _Run:
             case "th dport":
                 return str(packet.dport)
             case "meta priority":
-                return f"{packet.priority:#x}"
+                return f"{packet.priority:#010x}"
             case "meta mark":
                 return str(packet.mark)
         raise AssertionError(f"not understood: {text!r}")
