@@ -6,7 +6,7 @@ is watched does not), and because CoreDNS polls too, with the intervals that the
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from svcdns.plugins.base import WatchFile
@@ -33,30 +33,42 @@ class FileWatcher:
 
     def look(self) -> bool:
         """Look once; tell whether the content was new."""
+        new, work = self._look()
+        for _ in work:
+            pass
+        return new
+
+    def _look(self) -> tuple[bool, Iterator[None]]:
+        """Look once; give whether the content was new, and what its reader still has to do."""
         mark, content = self._mark, self._content
         try:
             mark = mark_of(self._need.path)
             if self._looked and mark == self._mark:
-                return False
+                return False, iter(())
             content = Path(self._need.path).read_bytes()
         except OSError:
             mark, content = None, None
         if self._looked and content == self._content:
             self._mark = mark
-            return False
+            return False, iter(())
         self._looked, self._mark, self._content = True, mark, content
+        return True, self._work(content)
+
+    def _work(self, content: bytes | None) -> Iterator[None]:
         try:
-            self._need.changed(content)
+            yield from self._need.changed(content) or ()
         except Exception as error:  # noqa: BLE001 - a bad file must not end the watching
             self._failed(self._need.path, error)
-        return True
 
     async def run(self) -> None:
         """Look now and every interval; returns at once for an interval of 0."""
         self.look()
         while self._need.interval > 0:
             await asyncio.sleep(self._need.interval)
-            self.look()
+            _, work = self._look()
+            for _ in work:
+                # A file of a hundred thousand lines must not keep queries waiting.
+                await asyncio.sleep(0)
 
 
 def mark_of(path: str) -> Mark:

@@ -7,7 +7,7 @@ answer is there already or an upstream has to be asked first.
 Parity: CoreDNS ``plugin/plugin.go`` (Handler, Next), with its return codes made into types.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
@@ -236,8 +236,8 @@ class WatchFile(Struct, frozen=True):
     path: str
     interval: float
     "Seconds between looks; 0 reads it once."
-    changed: Callable[[bytes | None], None]
-    "``None``: the file is missing or cannot be read."
+    changed: Callable[[bytes | None], Iterator[None] | None]
+    "``None``: the file is missing or cannot be read.  May give work to be done in slices."
 
 
 class WatchDirectory(Struct, frozen=True):

@@ -57,7 +57,7 @@ Differences
 Parity: CoreDNS ``plugin/hosts`` (rules J20, K14).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -133,28 +133,31 @@ class Hosts:
         self._read_at = registry.gauge(
             "coredns_hosts_reload_timestamp_seconds", "When the hosts file was read last."
         )
-        self._hosts = self._parse(b"")
+        self._hosts = hostsfile.Hosts()
+        self._take(hostsfile.parse(settings.inline, settings.zones, reverse=settings.reverse))
 
     @property
     def needs(self) -> tuple[Need, ...]:
         """The file."""
         return (WatchFile(self.settings.path, self.settings.reload, self.read),)
 
-    def read(self, content: bytes | None) -> None:
-        """Take what the file holds now; when it is gone, what it held last stays."""
+    def read(self, content: bytes | None) -> Iterator[None]:
+        """Take what the file holds now, in slices; when it is gone, what it held last stays."""
         if content is None:
             return
-        self._hosts = self._parse(content)
+        settings = self.settings
+        # The file comes first: its addresses stand before the inline ones of the same name.
+        text = content + b"\n" + settings.inline
+        self._take(
+            (yield from hostsfile.parse_slices(text, settings.zones, reverse=settings.reverse))
+        )
         self._read_at.cell().value = self._wall()
         self._reads += 1
         self._changed((self._owner,))
 
-    def _parse(self, content: bytes) -> hostsfile.Hosts:
-        # The file comes first: its addresses stand before the inline ones of the same name.
-        text = content + b"\n" + self.settings.inline
-        hosts = hostsfile.parse(text, self.settings.zones, reverse=self.settings.reverse)
-        self._entries.value = len(hosts)
-        return hosts
+    def _take(self, hosts: hostsfile.Hosts) -> None:
+        self._hosts = hosts
+        self._entries.value = hosts.entries
 
     def serve(self, request: Request, proceed: Handler) -> Outcome:
         """Answer for names that are there (rule J20)."""

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 from svcdns.aio.files import FileWatcher
@@ -117,3 +118,49 @@ async def test_without_an_interval_the_file_is_read_once(tmp_path: Path) -> None
     await asyncio.wait_for(seen.watcher(tmp_path / "missing").run(), 5)
 
     assert seen.contents == [None]
+
+
+async def test_others_run_between_the_slices_of_a_callback(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_bytes(b"one")
+    order: list[str] = []
+
+    def take(content: bytes | None) -> Iterator[None]:
+        for number in range(3):
+            order.append(f"{content!r} {number}")
+            yield
+
+    async def other() -> None:
+        while True:
+            order.append("other")
+            await asyncio.sleep(0)
+
+    watcher = FileWatcher(WatchFile(str(path), 0.01, take), lambda name, error: None)
+    tasks = [asyncio.create_task(watcher.run())]
+    await until(lambda: order)
+    assert order == ["b'one' 0", "b'one' 1", "b'one' 2"]  # at start nobody is kept waiting
+    path.write_bytes(b"two!")
+    tasks.append(asyncio.create_task(other()))
+    await until(lambda: "b'two!' 2" in order)
+    for task in tasks:
+        task.cancel()
+
+    first, last = order.index("b'two!' 0"), order.index("b'two!' 2")
+    assert order[first:last].count("other") >= 2
+
+
+def test_an_error_between_slices_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_bytes(b"one")
+    complaints: list[Exception] = []
+
+    def take(_content: bytes | None) -> Iterator[None]:
+        yield
+        raise ValueError("bad file")
+
+    watcher = FileWatcher(
+        WatchFile(str(path), 1.0, take), lambda _, error: complaints.append(error)
+    )
+
+    assert watcher.look()
+    assert [str(error) for error in complaints] == ["bad file"]

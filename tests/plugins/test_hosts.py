@@ -57,8 +57,12 @@ class Bench:
         return need
 
     def filled(self) -> "Bench":
-        self.need.changed(FILE)
+        self.take(FILE)
         return self
+
+    def take(self, content: bytes | None) -> int:
+        """Have the plugin take a file, in slices, and give their number."""
+        return len(list(self.need.changed(content) or ()))
 
     def rows(self, text: str) -> tuple[str, str, list[str], list[str], list[str]]:
         return rows(answer(self.server, text))
@@ -131,7 +135,7 @@ def test_answers_are_authoritative() -> None:
 
 def test_the_names_of_a_block_list_do_not_all_become_records() -> None:
     bench = Bench()
-    bench.need.changed(b"".join(b"0.0.0.0 ad%d.test\n" % number for number in range(20_000)))
+    bench.take(b"".join(b"0.0.0.0 ad%d.test\n" % number for number in range(20_000)))
     message = answer(bench.server, "0.0.0.0.in-addr.arpa PTR", TCP_CLIENT)
 
     assert message.flags & dns.flags.TC
@@ -151,7 +155,7 @@ def test_a_changed_file_ends_stored_answers_and_those_that_fell_through() -> Non
     bench.rows("new.test A")
     assert bench.stored == 2
 
-    bench.need.changed(b"10.0.0.5 a.test new.test\n")
+    bench.take(b"10.0.0.5 a.test new.test\n")
     assert bench.stored == 0
     assert bench.rows("a.test A")[2] == ["a.test. 3600 IN A 10.0.0.5"]
     assert bench.rows("new.test A")[2] == ["new.test. 3600 IN A 10.0.0.5"]
@@ -160,7 +164,7 @@ def test_a_changed_file_ends_stored_answers_and_those_that_fell_through() -> Non
 def test_other_zones_answers_do_not_depend_on_the_file() -> None:
     bench = Bench("hosts /etc/hosts other.test").filled()
     bench.rows("a.test A")
-    bench.need.changed(b"")
+    bench.take(b"")
 
     assert bench.stored == 1
 
@@ -173,7 +177,7 @@ def test_an_answer_that_a_change_overtook_is_not_stored() -> None:
         asked = server.respond(question("new.test A"), CLIENT, 0.0)
         assert isinstance(asked, Ask)
         if change:
-            bench.need.changed(b"10.0.0.5 new.test\n")
+            bench.take(b"10.0.0.5 new.test\n")
         assert isinstance(asked.resume(None, 1.0), Rendered)
         assert len(server.table(Transport.UDP, "1").entries) == (0 if change else 1)
         server.forget()
@@ -189,14 +193,14 @@ def test_what_is_for_one_client_stays_so() -> None:
 
 def test_a_file_that_is_gone_leaves_what_was_read_last() -> None:
     bench = Bench().filled()
-    bench.need.changed(None)
+    bench.take(None)
 
     assert bench.rows("a.test A")[2] == A
 
 
 def test_before_the_file_is_there_inline_lines_are_served() -> None:
     bench = Bench("hosts missing.hosts {\n10.0.0.9 b.test\n}")
-    bench.need.changed(None)
+    bench.take(None)
 
     assert bench.rows("b.test A")[2] == ["b.test. 3600 IN A 10.0.0.9"]
     assert bench.outside.warnings == ["plugin/hosts: missing.hosts: No such file or directory"]
@@ -205,7 +209,7 @@ def test_before_the_file_is_there_inline_lines_are_served() -> None:
 def test_metrics_have_coredns_names() -> None:
     bench = Bench("hosts {\n10.0.0.9 b.test\n}")
     assert bench.value("coredns_hosts_entries") == 2
-    bench.need.changed(b"10.0.0.1 a.test\n")
+    bench.take(b"10.0.0.1 a.test\n")
 
     assert bench.value("coredns_hosts_entries") == 4
     assert bench.value("coredns_hosts_reload_timestamp_seconds") == 1234.5
@@ -297,3 +301,14 @@ def test_a_file_that_kubelet_swaps_is_answered_after_the_next_look(tmp_path: Pat
     assert bench.rows("a.test A")[2] == ["a.test. 3600 IN A 10.0.0.2"]
     assert not watcher.look()
     assert not failures
+
+
+def test_a_large_file_is_taken_in_slices_and_serves_the_old_names_until_the_end() -> None:
+    bench = Bench("hosts {\nfallthrough\n}")
+    work = bench.need.changed(b"".join(b"10.0.0.9 n%d.test\n" % n for n in range(5000)))
+    assert work is not None
+    next(work)
+    assert bench.plugin._hosts.find(wire_name("n1.test")) is None
+    assert len(list(work)) == 9
+
+    assert bench.plugin._hosts.find(wire_name("n1.test")) is not None
