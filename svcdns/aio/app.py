@@ -13,19 +13,18 @@ import asyncio
 import logging
 import os
 import random
-import socket
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from svcdns.aio import logs
+from svcdns.aio import exposition, logs
 from svcdns.aio.banner import banner, version_lines
 from svcdns.aio.corefilesource import CorefileSource, Loaded
+from svcdns.aio.environment import environment
 from svcdns.aio.http import Site, Sites, sites
-from svcdns.aio.interfaces import interfaces
 from svcdns.aio.listeners import Listeners
 from svcdns.aio.logs import LineWriter
 from svcdns.aio.needs import spawn_all
@@ -37,8 +36,11 @@ from svcdns.kube.source import ApiSource
 from svcdns.kube.store import Store
 from svcdns.metrics import Registry
 from svcdns.plugins.base import Ask, LameDuck, Reload
-from svcdns.plugins.build import Configuration, Environment, build
+from svcdns.plugins.build import Configuration, build
 from svcdns.plugins.clusters import Cluster, Clusters
+
+if TYPE_CHECKING:
+    from svcdns.aio.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +88,7 @@ class App:
         self._feeds: dict[str, asyncio.Task[None]] = {}
         self._unusable: dict[str, ConfigError] = {}
         "Sources of clusters that no configuration can be taken from."
+        self._workers: Workers | None = None
         self._listening = False
         "Whether queries are taken; on reload the old listeners take them until the end."
         self._complaint = ""
@@ -126,6 +129,8 @@ class App:
             log.critical("a part of the server has died", exc_info=errors)
             return CRASHED
         finally:
+            if self._workers:
+                self._workers.close()
             self._listeners.close()
             await self._sites.close()
             await self._upstreams.close()
@@ -155,6 +160,7 @@ class App:
         if not await self._synced(configuration.clusters):
             return None
         await self._listeners.change(configuration.servers)
+        await self._staff(generation)
         self._listening = True
         self._tried = loaded.fingerprint
         if self._settings.pidfile:
@@ -169,27 +175,23 @@ class App:
         return generation
 
     def _build(self, loaded: Loaded) -> Configuration:
-        environment = Environment(
-            registry=self._registry,
-            clusters=self._clusters,
-            read=lambda path: Path(path).read_bytes(),
-            random=random.random,
-            clock=time.monotonic,
-            wall=time.time,
-            warn=lambda text: log.warning("%s", text),
-            write=self._writer.write,
-            panic=_panic,
-            spawn=self._spawn,
-            interfaces=interfaces(),
-            hostname=socket.gethostname(),
+        lent = environment(
+            self._registry, self._clusters, write=self._writer.write, spawn=self._spawn
         )
         logs.set_level(debug=any(block.named("debug") for block in loaded.blocks))
         for text in loaded.warnings:
             log.warning("%s", text)
-        return build(loaded.blocks, environment)
+        return build(loaded.blocks, lent)
 
     def _wanted_sites(self, configuration: Configuration) -> dict[str, Site]:
-        return sites(configuration.needs, self._registry, lambda: self._listening)
+        return sites(
+            configuration.needs, self._registry, lambda: self._listening, expose=self._expose
+        )
+
+    async def _expose(self) -> bytes:
+        if self._workers:
+            return await self._workers.expose()
+        return await exposition.text(self._registry)
 
     def _take_up(self, loaded: Loaded, configuration: Configuration) -> _Generation:
         """Start what the configuration needs beside its servers."""
@@ -241,6 +243,19 @@ class App:
                 said = now
                 log.info("plugin/kubernetes: waiting for Kubernetes API before starting server")
         return True
+
+    async def _staff(self, generation: _Generation) -> None:
+        """Have as many workers as the listeners have sockets for (``multisocket``)."""
+        if self._workers is None and self._listeners.places > 1:
+            # Imported late: most servers are one process.
+            from svcdns.aio.workers import Workers
+
+            self._workers = Workers(
+                self._listeners, self._upstreams.settle, self._registry, self._clusters,
+                self._writer, self._run,
+            )  # fmt: skip
+        if self._workers:
+            await self._workers.change(generation.loaded.blocks, generation.configuration)
 
     def _announce(self, generation: _Generation) -> None:
         value = generation.loaded.fingerprint
@@ -302,6 +317,7 @@ class App:
             self._let_go(new or _Generation(loaded, configuration, []), old.configuration.clusters)
             raise
         self._let_go(old, configuration.clusters)
+        await self._staff(new)
         return new
 
     def _let_go(self, generation: _Generation, kept: Iterable[Cluster]) -> None:
@@ -331,7 +347,9 @@ class App:
             await asyncio.sleep(seconds)
         await self._sites.close()
         if gracefully:
-            await self._listeners.stop()
+            await asyncio.gather(
+                self._listeners.stop(), *([self._workers.stop()] if self._workers else [])
+            )
         generation.configuration.close()
 
     def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -358,7 +376,3 @@ def _leaf(errors: BaseExceptionGroup[ConfigError]) -> ConfigError:
     """Give one error of a group, however deep it is."""
     first = errors.exceptions[0]
     return _leaf(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def _panic(question: str, error: Exception) -> None:
-    log.error("a plugin failed over %s", question, exc_info=error)

@@ -48,6 +48,7 @@ class DohListener:
             settle: Carries out an :class:`~svcdns.plugins.base.Ask`; never raises.
             limits: Of every connection from now on.
         """
+        self.sock = sock
         self.server = server
         self.limits = limits
         self.connections: dict[_Connection, None] = {}

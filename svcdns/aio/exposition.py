@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from svcdns.metrics import Family, Registry
+from svcdns.plugins.figures import Usage
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -74,9 +75,43 @@ class _OneAtATime(CollectorRegistry):
 
 async def text(registry: Registry) -> bytes:
     """Write a registry, and the process's own figures, as Prometheus text."""
+    return await text_of(registry.collect())
+
+
+async def text_of(families: Iterable[Family], usage: Iterable[Usage] = ()) -> bytes:
+    """Write families as Prometheus text, and the figures of this process with those of others.
+
+    Args:
+        families: In order of appearance.
+        usage: Of other processes; see :class:`ProcessesCollector`.
+    """
     parts = []
-    for family in registry.collect():
+    for family in families:
         parts.append(generate_latest(_OneAtATime(FamilyCollector((family,)))))
         await asyncio.sleep(0)
-    parts.append(generate_latest(_OneAtATime(_process)))
+    parts.append(generate_latest(_OneAtATime(ProcessesCollector(usage))))
     return b"".join(parts)
+
+
+class ProcessesCollector(Collector):
+    """Shows what several processes use of the machine as one ``process_*``.
+
+    CPU time and descriptors add up.  To the first one's resident memory comes what the others have
+    for themselves: what they share with it is there once.
+    """
+
+    def __init__(self, others: Iterable[Usage]) -> None:
+        self._others = tuple(others)
+
+    def collect(self) -> Iterator[Metric]:
+        """Give this process's metrics, with what the others add."""
+        more = {
+            "process_cpu_seconds_total": sum(one.cpu for one in self._others),
+            "process_resident_memory_bytes": sum(one.memory for one in self._others),
+            "process_open_fds": sum(one.descriptors for one in self._others),
+        }
+        for metric in _process.collect():
+            made = Metric(metric.name, metric.documentation, metric.type)
+            for one in metric.samples:
+                made.add_sample(one.name, one.labels, one.value + more.get(one.name, 0))
+            yield made

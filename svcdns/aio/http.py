@@ -32,7 +32,10 @@ class Site(Struct, frozen=True):
 
 
 def sites(
-    needs: Iterable[Need], registry: Registry, listening: Callable[[], bool] = lambda: True
+    needs: Iterable[Need],
+    registry: Registry,
+    listening: Callable[[], bool] = lambda: True,
+    expose: Callable[[], Awaitable[bytes]] | None = None,
 ) -> dict[str, Site]:
     """Gather what plugins want served, by address; several may share one.
 
@@ -41,10 +44,12 @@ def sites(
         registry: What ``/metrics`` shows.
         listening: Whether queries are taken.  CoreDNS says ready from the moment its plugins are,
             while its sockets are yet to be opened; a probe in between would send queries nowhere.
+        expose: Writes what ``/metrics`` shows, when that is more than *registry*.
     """
 
     async def metrics() -> HttpAnswer:
-        return HttpAnswer(200, await exposition.text(registry), exposition.CONTENT_TYPE)
+        text = await (exposition.text(registry) if expose is None else expose())
+        return HttpAnswer(200, text, exposition.CONTENT_TYPE)
 
     found: dict[str, Site] = {}
     for need in needs:

@@ -2,14 +2,18 @@
 
 A reload gives a listener another server and leaves its sockets and connections alone; so no query
 is lost.  Certificates are read before anything else is done, so that a bad one changes nothing.
+
+With ``multisocket`` a place to listen has several sockets (SO_REUSEPORT).  This process opens all
+of them and keeps them open, whoever reads: a worker that ends leaves its queue to the next one.
 """
 
 import asyncio
 import errno
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -23,6 +27,7 @@ from svcdns.aio.udp import UdpListener
 from svcdns.errors import ConfigError
 from svcdns.plugins.base import Ask, Transport
 from svcdns.plugins.https import MAX_CONNECTIONS, Https
+from svcdns.plugins.multisocket import Multisocket
 from svcdns.plugins.server import Listen, Server
 from svcdns.plugins.timeouts import Timeouts
 
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
 
 Settle = Callable[[Ask], Awaitable[object]]
 
-_Sockets: TypeAlias = tuple[socket.socket | None, socket.socket]
+Sockets: TypeAlias = tuple[socket.socket | None, socket.socket]
 """For datagrams, where the scheme has them, and for streams."""
 
 _Contexts: TypeAlias = dict[Listen, ssl.SSLContext | None]
@@ -42,6 +47,10 @@ class _Open(Struct):
 
     datagrams: UdpListener | None
     streams: "StreamListener | DohListener"
+
+    @property
+    def sockets(self) -> Sockets:
+        return (None if self.datagrams is None else self.datagrams.sock, self.streams.sock)
 
 
 _HINTS = {
@@ -57,6 +66,8 @@ class Listeners:
     def __init__(self, settle: Settle) -> None:
         self._settle = settle
         self._open: dict[Listen, _Open] = {}
+        self._spare: dict[Listen, list[Sockets]] = {}
+        "Of workers; the first socket of a place to listen is in use here."
 
     def check(self, servers: Iterable[Server]) -> None:
         """See whether *servers* could listen, without doing so.
@@ -66,7 +77,8 @@ class Listeners:
         """
         wanted = {server.listen: server for server in servers}
         _read_contexts(wanted.values())
-        _close(self._bind(wanted))
+        # Alone: who shares a port would share it with a foreign server as well.
+        _close(self._bind(wanted, alone_only=True).values())
 
     async def change(self, servers: Iterable[Server]) -> None:
         """Have exactly *servers* listen from now on.
@@ -76,50 +88,111 @@ class Listeners:
         """
         wanted = {server.listen: server for server in servers}
         contexts = _read_contexts(wanted.values())
-        bound = self._bind(wanted)
         opened: dict[Listen, _Open] = {}
+        bound = self._bind(wanted)
+        spare: dict[Listen, list[Sockets]] = {}
         try:
+            spare = self._bind_spare(wanted, bound)
             for listen, sockets in bound.items():
                 opened[listen] = self._listener(wanted[listen], *sockets)
                 await _start(opened[listen], contexts[listen])
         except OSError as error:
             for one in opened.values():
                 _close_one(one)
-            _close(bound)
+            _close(bound.values(), *spare.values())
             raise ConfigError(f"listen: {reason(error)}") from error
+        except ConfigError:
+            _close(bound.values())
+            raise
         for listen, server in wanted.items():
             if listen in self._open:
                 await self._hand_over(self._open[listen], server, contexts[listen])
         for listen in [listen for listen in self._open if listen not in wanted]:
             await self._stop_one(listen)
         self._open |= opened
+        for listen, server in wanted.items():
+            held = self._spare.setdefault(listen, [])
+            held += spare.get(listen, [])
+            _close(held[sockets_of(server) - 1 :])
+            del held[sockets_of(server) - 1 :]
+
+    @property
+    def places(self) -> int:
+        """The most sockets that a place to listen has: one for this process, others for workers."""
+        return 1 + max(map(len, self._spare.values()), default=0)
+
+    def sockets_at(self, place: int) -> dict[Listen, Sockets]:
+        """Give the sockets of worker *place*, counted from 1; they stay ours."""
+        return {
+            listen: held[place - 1] for listen, held in self._spare.items() if place <= len(held)
+        }
+
+    async def adopt(self, servers: Iterable[Server], sockets: Mapping[Listen, Sockets]) -> None:
+        """Have *servers* listen on sockets that somebody opened, those that have one.
+
+        Raises:
+            ConfigError: A certificate is bad, or the like.
+        """
+        wanted = {server.listen: server for server in servers if server.listen in sockets}
+        contexts = _read_contexts(wanted.values())
+        for listen, server in wanted.items():
+            self._open[listen] = self._listener(server, *sockets[listen])
+            await _start(self._open[listen], contexts[listen])
 
     async def stop(self) -> None:
         """Let queries under way be answered, then close everything."""
+        _close(*self._spare.values())
+        self._spare.clear()
         for listen in list(self._open):
             await self._stop_one(listen)
 
     def close(self) -> None:
         """Close everything at once; queries under way are not answered."""
+        _close(*self._spare.values())
+        self._spare.clear()
         while self._open:
             _, one = self._open.popitem()
             _close_one(one)
 
-    def _bind(self, wanted: Iterable[Listen]) -> dict[Listen, _Sockets]:
+    def _bind(
+        self, wanted: Mapping[Listen, Server], *, alone_only: bool = False
+    ) -> dict[Listen, Sockets]:
         """Bind what is not open yet; all of it or nothing."""
-        opened: dict[Listen, _Sockets] = {}
-        shared = shared_ports(wanted)
+        opened: dict[Listen, Sockets] = {}
+        ports = shared_ports(wanted)
         try:
             for listen, one in self._open.items():
-                if listen.port in shared:
-                    _share(one)
-            for listen in wanted:
+                if listen.port in ports:
+                    _share(one.sockets)
+            for listen, server in wanted.items():
                 if listen not in self._open:
-                    opened[listen] = _sockets(listen, shared=listen.port in shared)
+                    alone = listen.port not in ports and (alone_only or sockets_of(server) == 1)
+                    opened[listen] = _sockets(listen, shared=not alone)
         except ConfigError:
-            _close(opened)
+            _close(opened.values())
             raise
         return opened
+
+    def _bind_spare(
+        self, wanted: Mapping[Listen, Server], bound: Mapping[Listen, Sockets]
+    ) -> dict[Listen, list[Sockets]]:
+        """Bind what is missing for workers; all of it or nothing.
+
+        A socket that was alone so far begins to share its port now (Linux allows it when bound).
+        """
+        made: dict[Listen, list[Sockets]] = {}
+        try:
+            for listen, server in wanted.items():
+                missing = sockets_of(server) - 1 - len(self._spare.get(listen, ()))
+                if missing > 0:
+                    _share(bound.get(listen) or self._open[listen].sockets)
+                    held = made.setdefault(listen, [])
+                    for _ in range(missing):
+                        held.append(_sockets(listen, shared=True))
+        except (ConfigError, OSError):
+            _close(*made.values())
+            raise
+        return made
 
     def _listener(
         self, server: Server, datagram: socket.socket | None, stream: socket.socket
@@ -145,6 +218,7 @@ class Listeners:
 
     async def _stop_one(self, listen: Listen) -> None:
         one = self._open.pop(listen)
+        _close(self._spare.pop(listen, ()))
         if one.datagrams is not None:
             await one.datagrams.stop()
         await one.streams.stop()
@@ -186,8 +260,20 @@ def limits_of(server: Server) -> Limits:
     return limits
 
 
-def _close(opened: dict[Listen, _Sockets]) -> None:
-    for pair in opened.values():
+def sockets_of(server: Server) -> int:
+    """Give the number of sockets a server has: the most that one of its blocks wants."""
+    beside = [plugin for block in server.blocks for plugin in block.beside]
+    return max((one.sockets for one in beside if isinstance(one, Multisocket)), default=1)
+
+
+def _share(pair: Sockets) -> None:
+    for sock in pair:
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+
+def _close(*opened: Iterable[Sockets]) -> None:
+    for pair in chain(*opened):
         for sock in pair:
             if sock is not None:
                 sock.close()
@@ -211,14 +297,7 @@ def shared_ports(wanted: Iterable[Listen]) -> frozenset[int]:
     )
 
 
-def _share(one: _Open) -> None:
-    """Let other sockets of this process have the port as well."""
-    for sock in (one.datagrams.sock if one.datagrams else None, one.streams.sock):
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-
-
-def _sockets(listen: Listen, *, shared: bool = False) -> _Sockets:
+def _sockets(listen: Listen, *, shared: bool = False) -> Sockets:
     """Open what a server listens with: a datagram socket, where the scheme has one, and a stream.
 
     Raises:

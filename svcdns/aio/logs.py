@@ -8,7 +8,9 @@ Parity: CoreDNS ``plugin/pkg/log`` (corefile-features f).
 
 import asyncio
 import logging
+import select
 import sys
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 FLUSH_SECONDS = 0.05
@@ -27,6 +29,8 @@ class LineWriter:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
+        self.whole = False
+        "Whether to write so that lines of several processes stay whole."
         self._lines: list[str] = []
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -53,16 +57,39 @@ class LineWriter:
             self._timer = None
         if not self._lines:
             return
-        text = "\n".join(self._lines) + "\n"
-        self._lines.clear()
+        lines = self._lines
+        self._lines = []
         self._size = 0
         stream = self._stream or sys.stdout
         try:
-            stream.write(text)
-            stream.flush()
+            for text in pieces(lines) if self.whole else ("\n".join(lines) + "\n",):
+                stream.write(text)
+                stream.flush()
         except (OSError, ValueError):
             # Nobody reads us any more; serving matters more than telling.
             self._broken = True
+
+    def restart(self) -> None:
+        """Begin anew in a forked process: without the parent's lines and timer."""
+        self._lines = []
+        self._size = 0
+        self._timer = None
+        self.whole = True
+
+
+def pieces(lines: Iterable[str]) -> Iterator[str]:
+    """Join lines to pieces that a pipe takes whole (POSIX PIPE_BUF); a longer line is one piece."""
+    held: list[str] = []
+    size = 0
+    for line in lines:
+        octets = len(line.encode(errors="replace")) + 1
+        if held and size + octets > select.PIPE_BUF:
+            yield "\n".join(held) + "\n"
+            held, size = [], 0
+        held.append(line)
+        size += octets
+    if held:
+        yield "\n".join(held) + "\n"
 
 
 class CoreDnsHandler(logging.Handler):

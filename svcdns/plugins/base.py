@@ -383,6 +383,8 @@ class Context(Struct, frozen=True):
     "Of this machine (``nsid``, ``chaos``)."
     view: str = ""
     "CoreDNS's ``view`` label: the name that the block's ``view`` gives it."
+    processors: int = 1
+    "That this process may use (``multisocket``)."
 
     def path(self, text: str) -> str:
         """Give the path that an option means, below *root* unless it is absolute."""

@@ -63,6 +63,8 @@ class Environment:
     interfaces: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     "Addresses of this machine by interface name."
     hostname: str = "localhost"
+    processors: int = 1
+    "That this process may use."
 
 
 @dataclass(slots=True)
@@ -163,6 +165,7 @@ class _Built:
             root=root.path(block.named("root")),
             hostname=environment.hostname,
             view=next((one.args[0] for one in block.named("view") if one.args), ""),
+            processors=environment.processors,
         )
         self.plugins = registry.build(block, context)
         for plugin in self.plugins:

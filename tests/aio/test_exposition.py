@@ -1,7 +1,9 @@
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from svcdns.aio import exposition
 from svcdns.metrics import Registry
+from svcdns.plugins.figures import Usage
 
 
 async def _lines(registry: Registry) -> list[str]:
@@ -66,3 +68,21 @@ async def test_hooks_run_at_every_scrape() -> None:
     await _lines(registry)
 
     assert "x 2.0" in await _lines(registry)
+
+
+async def test_several_processes_are_described_as_one() -> None:
+    def value(text: bytes, name: str) -> float:
+        line = next(one for one in text.decode().splitlines() if one.startswith(f"{name} "))
+        return float(line.split()[1])
+
+    alone = await exposition.text_of(())
+    together = await exposition.text_of((), [Usage(1000.0, 1 << 40, 5000), Usage(1000.0, 0, 0)])
+
+    for name, more in (
+        ("process_cpu_seconds_total", 2000.0),
+        ("process_resident_memory_bytes", float(1 << 40)),
+        ("process_open_fds", 5000.0),
+    ):
+        assert value(together, name) - value(alone, name) == pytest.approx(more, rel=0.01)
+    for name in ("process_start_time_seconds", "process_max_fds"):
+        assert value(together, name) == value(alone, name)

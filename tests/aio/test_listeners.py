@@ -10,6 +10,7 @@ import dns.message
 import pytest
 import pytest_asyncio
 
+from svcdns.aio import udp
 from svcdns.aio.listeners import Listeners, limits_of
 from svcdns.aio.tcp import Limits
 from svcdns.aio.upstream import Upstreams
@@ -21,6 +22,7 @@ from svcdns.plugins import https, timeouts
 from svcdns.plugins.accounts import Accounts
 from svcdns.plugins.base import Plugin, Reply
 from svcdns.plugins.chain import Block
+from svcdns.plugins.multisocket import Multisocket
 from svcdns.plugins.server import Listen, Server
 from svcdns.plugins.tls import ClientAuth, Tls
 from tests.support.certificates import Certificate, authority
@@ -310,3 +312,68 @@ async def test_old_versions_of_tls_are_refused(listeners: Listeners, tmp_path: P
         connected[version] = b"BEGIN CERTIFICATE" in out
 
     assert connected == {"-tls1_1": False, "-tls1_2": True, "-tls1_3": True}
+
+
+def reuseport(listeners: Listeners) -> list[int]:
+    """Tell of the datagram sockets of all workers whether they share their port."""
+    return [
+        datagram.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+        for place in range(1, listeners.places)
+        for datagram, _ in listeners.sockets_at(place).values()
+        if datagram is not None
+    ]
+
+
+async def test_multisocket_opens_as_many_sockets_and_another_one_none(
+    listeners: Listeners,
+) -> None:
+    several, one = server(free_port(), 0, Multisocket(3)), server(free_port(), 0)
+
+    await listeners.change([several, one])
+
+    assert listeners.places == 3
+    assert reuseport(listeners) == [1, 1]
+    assert list(listeners.sockets_at(1)) == [several.listen]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(1, 3), (3, 1), (2, 4), (4, 2)], ids=lambda number: str(number)
+)
+async def test_a_reload_changes_the_number_of_sockets(
+    listeners: Listeners, before: int, after: int
+) -> None:
+    port = free_port()
+    await listeners.change([server(port, 0, Multisocket(before))])
+    await listeners.change([server(port, 0, Multisocket(after))])
+
+    assert listeners.places == after
+    assert len(reuseport(listeners)) == after - 1
+
+
+async def test_sockets_of_workers_are_read_by_who_adopts_them(listeners: Listeners) -> None:
+    port = free_port()
+    await listeners.change([server(port, 3, Multisocket(2))])
+    upstreams = Upstreams()
+    worker = Listeners(upstreams.settle)
+    own = {
+        listen: (datagram and datagram.dup(), stream.dup())
+        for listen, (datagram, stream) in listeners.sockets_at(1).items()
+    }
+
+    await worker.adopt([server(port, 5, Multisocket(2)), server(free_port())], own)
+
+    found = [await ask(port) for _ in range(40)]
+    assert {rcode for pair in found for rcode in pair} == {3, 5}
+    await worker.stop()
+    await upstreams.close()
+
+
+async def test_a_port_that_a_foreign_server_shares_is_taken_all_the_same(
+    listeners: Listeners,
+) -> None:
+    """Who shares a port with a stranger gets half of the queries, and nobody knows why."""
+    with udp.open_socket("127.0.0.1", 0, shared=True) as foreign:
+        port = foreign.getsockname()[1]
+
+        with pytest.raises(ConfigError, match="address already in use"):
+            listeners.check([server(port, 0, Multisocket(2))])

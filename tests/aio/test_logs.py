@@ -1,11 +1,12 @@
 import asyncio
 import io
 import logging
+import select
 from collections.abc import Iterator
 
 import pytest
 
-from svcdns.aio.logs import FLUSH_CHARACTERS, CoreDnsHandler, LineWriter, set_level, set_up
+from svcdns.aio.logs import FLUSH_CHARACTERS, CoreDnsHandler, LineWriter, pieces, set_level, set_up
 from tests.support.waiting import until
 
 
@@ -104,3 +105,25 @@ def test_a_reader_that_went_away_does_not_end_the_server() -> None:
 
     writer.write("one")
     writer.flush()
+
+
+def test_lines_of_several_processes_are_written_in_pieces_that_a_pipe_takes_whole() -> None:
+    lines = ["x" * 1000, "é" * 1500, "y" * 5000, "", "z"] * 3
+
+    found = list(pieces(lines))
+
+    assert "".join(found).splitlines() == lines
+    for piece in found:
+        assert piece.endswith("\n")
+        assert len(piece.encode()) <= select.PIPE_BUF or piece.count("\n") == 1
+
+
+def test_a_forked_process_does_not_write_what_its_parent_gathered() -> None:
+    stream = io.StringIO()
+    writer = LineWriter(stream)
+    writer.write("said")
+    writer.restart()
+    writer.write("ours")
+    writer.flush()
+
+    assert stream.getvalue() == "said\nours\n"

@@ -1,0 +1,346 @@
+"""``multisocket``, tried on real processes: one watch, many answerers."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.rcode
+import pytest
+
+from svcdns.kube.objects import Kind
+from tests.support.apiserver import FakeApiServer
+from tests.support.apistate import endpoint_slice, namespace, service
+from tests.support.ports import free_port
+from tests.support.process import Running, running
+from tests.support.waiting import eventually, pace, until
+
+NAME = "web.default.svc.cluster.local."
+NEW = "new.default.svc.cluster.local."
+QUERIES = 64
+"""Each from a port of its own: that one of two processes gets none has a chance of 2 in 2^64."""
+
+COREFILE = """\
+. {{
+    errors
+    health 127.0.0.1:{health} {{
+        lameduck {lameduck}
+    }}
+    ready 127.0.0.1:{ready}
+    prometheus 127.0.0.1:{metrics}
+    kubernetes cluster.local in-addr.arpa {{
+        endpoint {api}
+    }}
+    {more}
+}}
+"""
+
+
+@dataclass
+class Site:
+    """A server with several processes, and its API server."""
+
+    api: FakeApiServer
+    server: Running
+    path: Path
+    ports: dict[str, object]
+
+    def write(self, more: str) -> None:
+        self.path.write_text(COREFILE.format(**{**self.ports, "more": more}))
+
+    def workers(self) -> list[int]:
+        pid = self.server.process.pid
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [int(one) for one in text.split()]
+
+    async def get(self, probe: str, path: str) -> tuple[int, str]:
+        url = f"http://127.0.0.1:{self.ports[probe]}{path}"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            return response.status, await response.text()
+
+    async def metric(self, pattern: str) -> float:
+        """Sum the values of the lines that begin with *pattern*."""
+        _, text = await self.get("metrics", "/metrics")
+        return sum(float(value) for value in re.findall(rf"^{pattern}\S* (\S+)$", text, re.M))
+
+    async def shares(self) -> dict[str, float]:
+        _, text = await self.get("metrics", "/metrics")
+        found = re.findall(r'^svcdns_worker_requests_total\{worker="(\d+)"\} (\S+)$', text, re.M)
+        return {worker: float(value) for worker, value in found}
+
+    async def answers(self, name: str = NAME) -> Counter[str]:
+        """Ask from many ports at once, and count what comes."""
+
+        async def one() -> str:
+            try:
+                answer = await self.server.ask(name, timeout=5.0)
+            except dns.exception.Timeout:
+                return "lost"
+            found = [data.to_text() for rrset in answer.answer for data in rrset]
+            return ",".join(found) or dns.rcode.to_text(answer.rcode())
+
+        return Counter(await asyncio.gather(*(one() for _ in range(QUERIES))))
+
+
+@contextlib.asynccontextmanager
+async def site(
+    folder: Path, more: str = "multisocket 2", *, lameduck: str = "0s"
+) -> AsyncIterator[Site]:
+    async with FakeApiServer() as api:
+        api.state.put(namespace("default"))
+        api.state.put(service("default/web", "10.96.0.1"))
+        ports: dict[str, object] = {one: free_port() for one in ("health", "ready", "metrics")}
+        ports |= {"api": api.url, "lameduck": lameduck}
+        path = folder / "Corefile"
+        path.write_text(COREFILE.format(**ports, more=more))
+        async with running(path) as server:
+            yield Site(api, server, path, ports)
+
+
+@contextlib.asynccontextmanager
+async def load(found: Site) -> AsyncIterator[Counter[str]]:
+    """Ask all the time, and count what comes."""
+    seen: Counter[str] = Counter()
+    done = asyncio.Event()
+
+    async def ask() -> None:
+        while not done.is_set():
+            seen.update(await found.answers())
+            await pace(0.01)
+
+    task = asyncio.ensure_future(ask())
+    try:
+        await until(lambda: seen)
+        yield seen
+    finally:
+        done.set()
+        await task
+
+
+def sockets(port: int) -> int:
+    """Count the UDP sockets that are bound to a port."""
+    rows = [line.split()[1] for line in Path("/proc/net/udp6").read_text().splitlines()[1:]]
+    return sum(row.endswith(f":{port:04X}") for row in rows)
+
+
+def exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+async def test_each_process_has_a_socket_and_takes_its_share(tmp_path: Path) -> None:
+    async with site(tmp_path, "multisocket 3") as found:
+        assert await found.answers() == {"10.96.0.1": QUERIES}
+
+        assert sockets(found.server.port) == 3
+        assert len(found.workers()) == 2
+        shares = await found.shares()
+        assert sum(shares.values()) == QUERIES
+        assert [worker for worker, taken in shares.items() if taken > 0] == ["0", "1", "2"]
+
+
+async def test_a_server_without_the_directive_is_one_process(tmp_path: Path) -> None:
+    async with site(tmp_path, "") as found:
+        assert await found.answers() == {"10.96.0.1": QUERIES}
+
+        assert found.workers() == []
+        assert await found.shares() == {}
+
+
+async def test_only_one_process_watches_the_cluster_and_all_follow_it(tmp_path: Path) -> None:
+    async with site(tmp_path) as found:
+        assert await found.answers(NEW) == {"NXDOMAIN": QUERIES}
+        before = await found.shares()
+
+        found.api.state.put(service("default/new", "10.96.0.9"))
+
+        async def everywhere() -> bool:
+            return await found.answers(NEW) == {"10.96.0.9": QUERIES}
+
+        await eventually(everywhere)
+        found.api.state.delete(Kind.SERVICE, "default", "new")
+
+        async def nowhere() -> bool:
+            return await found.answers(NEW) == {"NXDOMAIN": QUERIES}
+
+        await eventually(nowhere)
+        after = await found.shares()
+        assert all(after[worker] > before[worker] for worker in ("0", "1"))
+        assert Counter(one.kind for one in found.api.asked("list")) <= Counter(
+            [Kind.NAMESPACE, Kind.SERVICE, Kind.ENDPOINT_SLICE]
+        )
+        assert Counter(one.kind for one in found.api.streams) == Counter(
+            [Kind.NAMESPACE, Kind.SERVICE, Kind.ENDPOINT_SLICE]
+        )
+
+
+async def test_endpoints_and_addresses_reach_all_processes(tmp_path: Path) -> None:
+    async with site(tmp_path) as found:
+        found.api.state.put(service("default/pods", "None"))
+        found.api.state.put(endpoint_slice("default/pods", ["10.1.0.1"]))
+
+        async def everywhere() -> bool:
+            return await found.answers("pods.default.svc.cluster.local.") == {"10.1.0.1": QUERIES}
+
+        await eventually(everywhere)
+
+
+async def test_metrics_are_the_sum_and_what_all_see_is_counted_once(tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text("192.0.2.1 a.example\n")
+    more = f"multisocket 2\n hosts {hosts} {{\n fallthrough\n }}"
+    async with site(tmp_path, more) as found:
+        await found.answers()
+
+        assert await found.metric("coredns_dns_requests_total") == QUERIES
+        assert await found.metric("coredns_dns_request_duration_seconds_count") == QUERIES
+        assert await found.metric("coredns_hosts_entries") == 2  # the name and the address
+        assert await found.metric("coredns_build_info") == 1
+        assert await found.metric("svcdns_workers") == 1
+
+
+async def test_a_killed_worker_is_replaced_and_queries_go_on(tmp_path: Path) -> None:
+    async with site(tmp_path) as found:
+        await found.answers()
+        before = await found.metric("coredns_dns_requests_total")
+        (worker,) = found.workers()
+        async with load(found) as seen:
+            os.kill(worker, signal.SIGKILL)
+            await found.server.says("by signal 9; the first process answers")
+            await until(lambda: found.workers() and worker not in found.workers())
+
+            async def back() -> bool:
+                return await found.metric("svcdns_workers") == 1
+
+            await eventually(back)
+            seen.clear()
+            await until(lambda: seen.total() >= 3 * QUERIES)
+            assert set(seen) == {"10.96.0.1"}
+        assert await found.metric("svcdns_worker_restarts_total") == 1
+        assert await found.metric("coredns_dns_requests_total") >= before
+
+
+async def test_a_new_worker_knows_what_happened_before_it(tmp_path: Path) -> None:
+    async with site(tmp_path) as found:
+        found.api.state.put(service("default/new", "10.96.0.9"))
+
+        async def known() -> bool:
+            return await found.answers(NEW) == {"10.96.0.9": QUERIES}
+
+        await eventually(known)
+        os.kill(found.workers()[0], signal.SIGKILL)
+        await found.server.says("another one starts in 0.1 s")
+        await until(lambda: len(found.workers()) == 1)
+
+        assert await found.answers(NEW) == {"10.96.0.9": QUERIES}
+        found.api.state.put(service("default/newer", "10.96.0.10"))
+
+        async def newer() -> bool:
+            name = "newer.default.svc.cluster.local."
+            return await found.answers(name) == {"10.96.0.10": QUERIES}
+
+        await eventually(newer)
+
+
+async def test_a_reload_reaches_all_processes_and_loses_no_query(tmp_path: Path) -> None:
+    async with site(tmp_path) as found:
+        (old,) = found.workers()
+        async with load(found) as seen:
+            found.write("multisocket 2\n hosts {\n 192.0.2.1 new.example\n fallthrough\n }")
+            found.server.process.send_signal(signal.SIGUSR1)
+            await found.server.says("Reloading complete")
+
+            assert await found.answers("new.example.") == {"192.0.2.1": QUERIES}
+            await until(lambda: old not in found.workers())
+        assert set(seen) == {"10.96.0.1"}
+        assert found.api.asked("list", Kind.SERVICE)[1:] == []
+        assert len(found.workers()) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [("", "multisocket 3", 3), ("multisocket 3", "", 1), ("multisocket 2", "multisocket 4", 4)],
+)
+async def test_a_reload_changes_the_number_of_processes(
+    tmp_path: Path, before: str, after: str, expected: int
+) -> None:
+    async with site(tmp_path, before) as found:
+        await found.answers()
+        found.write(after)
+        found.server.process.send_signal(signal.SIGUSR1)
+        await found.server.says("Reloading complete")
+        await until(lambda: len(found.workers()) == expected - 1)
+
+        assert sockets(found.server.port) == expected
+        assert await found.answers() == {"10.96.0.1": QUERIES}
+        assert await found.metric("coredns_dns_requests_total") == 2 * QUERIES
+
+
+async def test_a_bad_corefile_leaves_the_workers_alone(tmp_path: Path) -> None:
+    async with site(tmp_path) as found:
+        before = found.workers()
+        found.write("multisocket 0")
+        found.server.process.send_signal(signal.SIGUSR1)
+        await found.server.says("reload failed")
+
+        assert found.workers() == before
+        assert await found.answers() == {"10.96.0.1": QUERIES}
+
+
+async def test_all_processes_answer_through_the_lame_duck_period(tmp_path: Path) -> None:
+    async with site(tmp_path, lameduck="1s") as found:
+        workers = found.workers()
+        for pid in (*workers, found.server.process.pid):
+            os.kill(pid, signal.SIGTERM)  # as systemd does: everybody at once
+        await found.server.says("Going into lameduck mode")
+
+        assert await found.answers() == {"10.96.0.1": QUERIES}
+        assert (await found.get("health", "/health"))[0] == 200
+        assert await found.server.end() == 0
+        assert not any(map(exists, workers))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT])
+async def test_no_worker_outlives_the_first_process(tmp_path: Path, number: int) -> None:
+    async with site(tmp_path) as found:
+        workers = found.workers()
+        await found.server.end(number)
+
+        await until(lambda: not any(map(exists, workers)))
+
+
+async def test_connections_are_taken_by_all_processes(tmp_path: Path) -> None:
+    async with site(tmp_path) as found:
+
+        async def ask() -> int:
+            query = dns.message.make_query(NAME, "A")
+            where, port = "127.0.0.1", found.server.port
+            return (await dns.asyncquery.tcp(query, where, port=port, timeout=5)).rcode()
+
+        assert set(await asyncio.gather(*(ask() for _ in range(QUERIES)))) == {0}
+        assert all(taken > 0 for taken in (await found.shares()).values())
+
+
+async def test_lines_of_all_processes_are_whole(tmp_path: Path) -> None:
+    async with site(tmp_path, "multisocket 2\n log") as found:
+        for _ in range(8):
+            await found.answers()
+        assert await found.server.end() == 0
+
+    queries = [line for line in found.server.lines if NAME in line]
+    assert len(queries) == 8 * QUERIES
+    assert all(re.fullmatch(r"\[INFO\] 127\.0\.0\.1:\d+ - .* \S+s", line) for line in queries)
+
+
+async def test_ready_says_yes_when_all_processes_answer(tmp_path: Path) -> None:
+    async with site(tmp_path, "multisocket 4") as found:
+        assert (await found.get("ready", "/ready"))[0] == 200
+        assert await found.metric("svcdns_workers") == 3
