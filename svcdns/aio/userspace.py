@@ -24,7 +24,7 @@ from svcdns.aio.udprelay import SESSIONS_LIMIT, UdpFrontend, UdpRelay
 from svcdns.metrics import Registry
 from svcdns.proxy.balancer import Algorithm, Endpoint, Random, algorithm
 from svcdns.proxy.capture import holds
-from svcdns.proxy.listeners import Key, Listener, Need, Surroundings, Unbindable, diff, needs
+from svcdns.proxy.listeners import Key, Listener, Need, Surroundings, Unbindable, Wants, diff
 from svcdns.proxy.model import ForwardingPlan, ServicePlan
 from svcdns.proxy.outlier import EjectionRules
 from svcdns.proxy.proxyprotocol import VERSIONS
@@ -86,6 +86,7 @@ class UserspaceProxy:
         self._bind = bind
         self._random = random
         self._around = around or Surroundings()
+        self._wants = Wants(self._around)
         self._rules = rules
         self._access_log = access_log
         self._drain_seconds = drain_seconds
@@ -116,7 +117,7 @@ class UserspaceProxy:
 
         One frontend that cannot be had never stops the others.
         """
-        wanted = needs(plan, self._around)
+        wanted = self._wants.of(plan)
         change = diff(self._needs, wanted.sockets)
         self._update_services(plan)
         for listener in change.close:

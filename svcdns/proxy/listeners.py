@@ -82,27 +82,52 @@ class Change(Struct, frozen=True):
 
 
 def needs(plan: ForwardingPlan, around: Surroundings) -> Needs:
-    """Compute the sockets that *plan* needs.
+    """Compute the sockets that *plan* needs; see :class:`Wants`."""
+    return Wants(around).of(plan)
+
+
+class Wants:
+    """Computes the sockets of plan after plan; a service port that did not change costs a look-up.
 
     When two service ports claim one socket the one that sorts first gets it, so that every node and
     every restart decides alike; the other is reported.
     """
-    sockets: dict[Listener, Need] = {}
-    unbindable: list[Unbindable] = []
-    for key in sorted(plan.services):
-        service = plan.services[key]
-        for need in service_needs(service, around):
-            listener = need.listener
-            name = str(key[0])
-            if listener.protocol not in PROTOCOLS:
-                reason = f"{listener.protocol} is not relayed in userspace mode"
-                unbindable.append(Unbindable(listener, name, reason))
-            elif listener in sockets:
-                reason = f"already taken by {sockets[listener].key[0]}"
-                unbindable.append(Unbindable(listener, name, reason))
-            else:
-                sockets[listener] = need
-    return Needs(sockets, tuple(unbindable))
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._known: dict[Key, tuple[ServicePlan, list[Need]]] = {}
+
+    def of(self, plan: ForwardingPlan) -> Needs:
+        """Compute the sockets that *plan* needs."""
+        known, self._known = self._known, {}
+        sockets: dict[Listener, Need] = {}
+        losers: list[Need] = []
+        for key, service in plan.services.items():
+            found = known.get(key)
+            if found is None or found[0] is not service:
+                found = service, service_needs(service, self._around)
+            self._known[key] = found
+            if service.id.protocol not in PROTOCOLS:
+                losers += found[1]
+                continue
+            for need in found[1]:
+                first = sockets.setdefault(need.listener, need)
+                if first is not need:
+                    winner, loser = (need, first) if key < first.key else (first, need)
+                    sockets[need.listener] = winner
+                    losers.append(loser)
+        return Needs(sockets, tuple(sorted(_unbindable(need, sockets) for need in losers)))
+
+
+def _unbindable(need: Need, sockets: dict[Listener, Need]) -> Unbindable:
+    """Say why a need gets no socket."""
+    listener = need.listener
+    winner = sockets.get(listener)
+    if winner is None:
+        reason = f"{listener.protocol} is not relayed in userspace mode"
+    else:
+        reason = f"already taken by {winner.key[0]}"
+    return Unbindable(listener, str(need.key[0]), reason)
 
 
 def service_needs(service: ServicePlan, around: Surroundings) -> list[Need]:
@@ -176,6 +201,8 @@ def diff(old: dict[Listener, Need], new: dict[Listener, Need]) -> Change:
         close=tuple(sorted(old.keys() - new.keys())),
         open=tuple(new[listener] for listener in sorted(new.keys() - old.keys())),
         retarget=tuple(
-            need for listener, need in new.items() if listener in old and old[listener] != need
+            need
+            for listener, need in new.items()
+            if (before := old.get(listener)) is not None and before is not need and before != need
         ),
     )

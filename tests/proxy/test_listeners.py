@@ -1,10 +1,11 @@
 from collections.abc import Iterable
+from itertools import permutations
 
 import pytest
 from msgspec.structs import replace
 
-from svcdns.proxy.listeners import Listener, Need, Surroundings, diff, needs
-from svcdns.proxy.model import Exposure, Frontend, Policy, ServicePlan
+from svcdns.proxy.listeners import Listener, Need, Surroundings, Wants, diff, needs
+from svcdns.proxy.model import Exposure, ForwardingPlan, Frontend, Policy, ServicePlan
 from tests.support.plans import forwarding_plan, service_plan
 
 LOCAL = Policy.LOCAL
@@ -179,3 +180,42 @@ class TestDiff:
         left = {k: v for k, v in old.items() if k not in change.close}
         left |= {need.listener: need for need in (*change.open, *change.retarget)}
         assert left == new
+
+
+class TestPlanAfterPlan:
+    """Remembering what has not changed must not be seen in the result."""
+
+    @staticmethod
+    def plans() -> list[ForwardingPlan]:
+        one = service_plan("10.96.0.1:80", HERE, name="one")
+        two = service_plan("10.96.0.2:80", HERE, name="two")
+        also_one = service_plan("10.96.0.1:80", HERE, name="also-one")
+        other = service_plan("10.96.0.3:80", name="two")
+        return [
+            forwarding_plan(one, two),
+            forwarding_plan(one, two, also_one),
+            forwarding_plan(also_one, two),
+            forwarding_plan(one, other),
+            forwarding_plan(),
+            forwarding_plan(one, also_one, two),
+        ]
+
+    @pytest.mark.parametrize("order", list(permutations(range(6), 3)))
+    def test_any_order_of_plans_ends_as_the_last_one_alone(self, order: tuple[int, ...]) -> None:
+        plans = self.plans()
+        wants = Wants(AROUND)
+        for number in order:
+            found = wants.of(plans[number])
+        assert found == needs(plans[order[-1]], AROUND)
+
+    def test_whoever_sorts_first_has_the_socket_wherever_it_stands(self) -> None:
+        one, _, also_one = (
+            service_plan("10.96.0.1:80", HERE, name=name) for name in ("one", "two", "also-one")
+        )
+        for services in ((one, also_one), (also_one, one)):
+            found = needs(forwarding_plan(*services), AROUND)
+            (need,) = found.sockets.values()
+            assert need.key == also_one.key
+            (left,) = found.unbindable
+            assert left.service == str(one.id)
+            assert str(also_one.id) in left.reason
