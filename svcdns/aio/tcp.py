@@ -20,6 +20,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from svcdns.aio.acceptor import Acceptor
+from svcdns.aio.addresses import sockaddr
 from svcdns.plugins.base import Ask, Client, Rendered, Transport
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def open_socket(address: str, port: int, *, shared: bool = False) -> socket.sock
         if six:
             both = address in ("", "::")
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
-        sock.bind((address or "::", port))
+        sock.bind(sockaddr(address or "::", port).value)
     except BaseException:
         sock.close()
         raise

@@ -19,6 +19,7 @@ from time import monotonic
 from typing import TypeAlias
 
 from svcdns.aio import mmsg
+from svcdns.aio.addresses import sockaddr
 from svcdns.plugins.base import Ask, Client, Rendered, Transport
 from svcdns.plugins.server import Server
 
@@ -66,7 +67,7 @@ def open_socket(address: str, port: int, *, shared: bool = False) -> socket.sock
                 sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
         elif address == "0.0.0.0":
             sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-        sock.bind((address or "::", port))
+        sock.bind(sockaddr(address or "::", port).value)
     except BaseException:
         sock.close()
         raise

@@ -223,18 +223,30 @@ def once(directives: tuple[Directive, ...], warn: Callable[[str], None] = _unhea
     return Line(directives[0], warn=warn)
 
 
+def first(directives: tuple[Directive, ...], warn: Callable[[str], None]) -> Line:
+    """Read the directive of a plugin whose set-up in CoreDNS looks at the first one only."""
+    _say_which(directives, 0, warn)
+    return Line(directives[0], warn=warn)
+
+
 def last(directives: tuple[Directive, ...], warn: Callable[[str], None]) -> Line:
     """Read the directive of a plugin that counts only once though a block may repeat it.
 
     Most set-ups of CoreDNS go through all their lines and keep what the last one says; that
     happens where a snippet and the block that imports it have the same directive.
     """
-    for directive in directives[:-1]:
-        warn(
-            f"{directive.file}:{directive.line} - {directive.name} is there again on line"
-            f" {directives[-1].line} of {directives[-1].file}, and only that one counts"
-        )
+    _say_which(directives, len(directives) - 1, warn)
     return Line(directives[-1], warn=warn)
+
+
+def _say_which(directives: tuple[Directive, ...], counts: int, warn: Callable[[str], None]) -> None:
+    that = directives[counts]
+    for number, directive in enumerate(directives):
+        if number != counts:
+            warn(
+                f"{directive.file}:{directive.line} - {directive.name} is there again on line"
+                f" {that.line} of {that.file}, and only that one counts"
+            )
 
 
 def each(

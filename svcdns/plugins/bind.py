@@ -12,7 +12,8 @@ Syntax
         except ADDRESS|INTERFACE ...
     }
 
-Several directives add up.  An interface stands for its addresses at start and at each reload.
+Several directives add up.  An interface stands for its addresses at start and at each reload,
+without link-local ones of IPv6.
 
 Examples:
 --------
@@ -83,7 +84,8 @@ def _resolve(line: Line, interfaces: Mapping[str, tuple[str, ...]]) -> list[str]
             if text not in interfaces:
                 message = f"not a valid IP address or interface name: {text!r}"
                 raise line.error(message) from None
-            found.extend(interfaces[text])
+            # README of CoreDNS's plugin: all addresses but IPv6 link-local ones.
+            found.extend(one for one in interfaces[text] if not one.startswith("fe80:"))
         else:
             found.append(f"{address}%{scope}" if scope else address)
     return found

@@ -30,7 +30,7 @@ Parity: CoreDNS ``plugin/bufsize`` (rule J23).
 
 from msgspec.structs import replace
 
-from svcdns.corefile.options import last
+from svcdns.corefile.options import first
 from svcdns.corefile.syntax import Directive
 from svcdns.plugins.base import Context, Handler, Need, Outcome, Request
 
@@ -62,7 +62,7 @@ class Bufsize:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Bufsize:
     """Read the directive."""
-    line = last(directives, context.warn)
+    line = first(directives, context.warn)
     size = line.integer(MIN_SIZE, MAX_SIZE, default=DEFAULT_SIZE)
     line.end()
     return Bufsize(size)

@@ -32,7 +32,7 @@ Parity: CoreDNS ``plugin/chaos`` (rule J4).
 from collections.abc import Callable, Sequence
 
 from svcdns import __version__
-from svcdns.corefile.options import last
+from svcdns.corefile.options import first
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import RRClass, RRType
 from svcdns.dns.name import from_text
@@ -99,7 +99,7 @@ class Chaos:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Chaos:
     """Read the directive."""
-    line = last(directives, context.warn)
+    line = first(directives, context.warn)
     version = line.word(default=VERSION)
     authors = line.rest() or AUTHORS
     line.end()

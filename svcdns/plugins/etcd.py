@@ -52,7 +52,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from svcdns.corefile.fallthrough import Fallthrough
-from svcdns.corefile.options import Line, last
+from svcdns.corefile.options import Line, first
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import Rcode, RRType
 from svcdns.dns.name import is_subdomain, join
@@ -336,7 +336,7 @@ def _trouble(result: Result) -> str:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Etcd:
     """Read the directive."""
-    line = last(directives, context.warn)
+    line = first(directives, context.warn)
     settings = Settings(line.zones(context.zones))
     for option in line.options():
         settings = _option(option, settings, context)

@@ -32,7 +32,7 @@ Parity: CoreDNS ``plugin/multisocket``.
 
 from collections.abc import Iterable
 
-from svcdns.corefile.options import last
+from svcdns.corefile.options import first
 from svcdns.corefile.syntax import Directive
 from svcdns.plugins.base import Context, Need, Periodic, WatchDirectory, WatchFile
 from svcdns.plugins.passive import Passive
@@ -59,7 +59,7 @@ class Multisocket(Passive):
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Multisocket:
     """Read the directive."""
-    line = last(directives, context.warn)
+    line = first(directives, context.warn)
     wanted = line.integer(1, MAX_SOCKETS, default=min(context.processors, MAX_SOCKETS))
     line.end()
     most = max(2, FOR_EACH_PROCESSOR * context.processors)

@@ -35,7 +35,7 @@ are the same.
 Parity: CoreDNS ``plugin/reload`` (corefile-features g).
 """
 
-from svcdns.corefile.options import last
+from svcdns.corefile.options import first
 from svcdns.corefile.syntax import Directive
 from svcdns.plugins.base import Context, Reload
 from svcdns.plugins.passive import Passive
@@ -51,7 +51,7 @@ MIN_JITTER = 1.0
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Passive:
     """Read the directive."""
-    line = last(directives, context.warn)
+    line = first(directives, context.warn)
     interval = max(line.duration(default=DEFAULT_INTERVAL), MIN_INTERVAL)
     jitter = max(line.duration(default=DEFAULT_JITTER), MIN_JITTER)
     line.end()

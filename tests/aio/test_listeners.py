@@ -25,6 +25,7 @@ from svcdns.plugins.chain import Block
 from svcdns.plugins.multisocket import Multisocket
 from svcdns.plugins.server import Listen, Server
 from svcdns.plugins.tls import ClientAuth, Tls
+from tests.support import inside
 from tests.support.certificates import Certificate, authority
 from tests.support.corefile import Outside, directives
 from tests.support.ports import free_port
@@ -377,3 +378,22 @@ async def test_a_port_that_a_foreign_server_shares_is_taken_all_the_same(
 
         with pytest.raises(ConfigError, match="address already in use"):
             listeners.check([server(port, 0, Multisocket(2))])
+
+
+def test_a_link_local_address_is_bound_on_its_interface() -> None:
+    """Python ignores the scope in a pair of address and port: ``bind`` then says EINVAL."""
+    printed = inside.run(
+        """
+import socket
+commands = ("link add eth0 type veth peer name eth1", "link set eth0 up", "link set eth1 up",
+            "address add fe80::5/64 dev eth0 nodad")
+for command in commands:
+    subprocess.run(["ip", *command.split()], check=True)
+from svcdns.aio import tcp, udp
+for module in (udp, tcp):
+    with module.open_socket("fe80::5%eth0", 5353) as sock:
+        print(sock.getsockname()[3] == socket.if_nametoindex("eth0"))
+"""
+    )
+
+    assert printed == "True\nTrue\n"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from svcdns.corefile.fallthrough import Fallthrough
-from svcdns.corefile.options import Line, each, last, once
+from svcdns.corefile.options import Line, each, first, last, once
 from svcdns.corefile.parser import parse
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.name import from_text
@@ -189,3 +189,11 @@ def test_the_last_of_several_counts_and_the_others_are_named() -> None:
         f"Corefile:{number} - p is there again on line 4 of Corefile, and only that one counts"
         for number in (2, 3)
     ]
+
+
+def test_the_first_of_several_counts_where_coredns_looks_at_no_other() -> None:
+    said: list[str] = []
+    line = first(_directives("p 1\np 2"), said.append)
+
+    assert line.integer() == 1
+    assert said == ["Corefile:3 - p is there again on line 2 of Corefile, and only that one counts"]
