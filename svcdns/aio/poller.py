@@ -27,9 +27,6 @@ LEVEL = select.EPOLLIN
 BATCH = 256
 """Events fetched at once."""
 
-FEW = 4
-"""After fewer events than this the next ones are left to the loop: most likely there are none."""
-
 ROUNDS = 8
 """Batches served before the loop gets its turn (DNS may live in the same loop)."""
 
@@ -172,8 +169,6 @@ class Poller:
             self._serving = False
             if self._closing:
                 self._sweep()
-            if len(batch) < FEW:
-                return
 
     def _report(self, error: Exception, target: object) -> None:
         self._loop.call_exception_handler(
