@@ -8,7 +8,8 @@ from typing import Protocol
 from svcdns.aio import conntrack
 from svcdns.aio.capture import Capture
 from svcdns.aio.interfaces import interfaces
-from svcdns.aio.nft import Nft, first_line, generation
+from svcdns.aio.nft import Nft, first_line
+from svcdns.aio.nftmonitor import Monitor
 from svcdns.aio.tables import Synced, Tables
 from svcdns.aio.userspace import UserspaceProxy
 from svcdns.errors import NftError
@@ -68,11 +69,20 @@ class KernelPath:
         self._nft = nft
         self._families: tuple[int, ...] = ()
         self._rules = RulesetOptions()
+        self._monitor = Monitor(())
         self._tables = self._make((), self._rules)
 
     def _make(self, families: Iterable[int], rules: RulesetOptions) -> Tables:
+        families = tuple(families)
+        self._monitor.close()
+        self._monitor = Monitor(Schema(family, rules).table for family in families)
         return Tables(
-            self._nft, families, rules, self._metrics, self._registry, generation=generation
+            self._nft,
+            families,
+            rules,
+            self._metrics,
+            self._registry,
+            generation=self._monitor.count,
         )
 
     async def prepare(self) -> None:
@@ -163,6 +173,7 @@ class KernelPath:
     async def stop(self) -> None:
         """Let nft go; the tables stay."""
         self._nft.close()
+        self._monitor.close()
 
 
 class RelayPath:

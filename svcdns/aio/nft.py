@@ -11,8 +11,6 @@ We list our own tables only, and ask the kernel for them (:mod:`svcdns.aio.nftli
 import asyncio
 import ctypes
 import re
-import socket
-import struct
 from concurrent.futures import ThreadPoolExecutor
 
 from svcdns.aio.nftlisting import list_table
@@ -31,11 +29,6 @@ TIMEOUT = 300.0
 
 CHUNK = 1500
 """Operations of a part, where nft may not send the whole at once."""
-
-_NETLINK_NETFILTER = 12
-_GETGEN = 10 << 8 | 16
-_HEADER = struct.Struct("=IHHII")
-_GENERATION = struct.Struct(">I")
 
 
 class Nft:
@@ -207,23 +200,3 @@ def first_line(complaint: str) -> str:
     """Give the gist of what nft says: the rest quotes the command."""
     lines = complaint.strip().splitlines() or ["it does not say why"]
     return re.sub(r"^([^ ]*:\d+:\d+-\d+: )?(Error: )?", "", lines[0])[:300]
-
-
-def generation() -> int:
-    """Ask the kernel for the number of its ruleset, which every transaction raises by one.
-
-    Raises:
-        OSError: The kernel does not tell.
-    """
-    request = _HEADER.pack(_HEADER.size + 4, _GETGEN, 1, 1, 0) + bytes(4)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as sock:
-        sock.settimeout(2.0)
-        sock.bind((0, 0))
-        sock.send(request)
-        answer = sock.recv(4096)
-    # Behind the header of the message (16 octets) and netfilter's (4), the number is the first
-    # attribute (header of 4).
-    if len(answer) < 28 or _HEADER.unpack_from(answer)[1] != 10 << 8 | 15:
-        raise OSError("no generation of the ruleset in the kernel's answer")
-    found: int = _GENERATION.unpack_from(answer, 24)[0]
-    return found

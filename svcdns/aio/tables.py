@@ -6,9 +6,8 @@ table is listed and the difference to what it should be is applied, which leaves
 affinity alone; it is made from nothing in one transaction; the service ports that nft refuses are
 found by halves, named and left out, and it is made without them.
 
-The kernel counts transactions.  When it counted one that is not ours, somebody may have been at
-our table, so it is listed and put right; not too often, because on some nodes others write their
-own tables all the time.
+The kernel tells of every transaction that touches our tables.  When there was one that is not ours,
+the table is listed and put right; not without a pause, lest two who disagree keep the node busy.
 
 Rules R100 to R108.
 """
@@ -31,7 +30,7 @@ from svcdns.proxy.schema import TABLE_NAME, RulesetOptions
 COLLECT_AFTER = 2.0
 """Seconds after the last change at which idle chains are deleted (rule R106: at least 1)."""
 
-LOOK_SHARE = 20
+LOOK_SHARE = 5
 """A look at the tables that took so long is not repeated before so many times as long."""
 
 log = logging.getLogger(__name__)
@@ -69,7 +68,8 @@ class Tables:
             options: Of the rules.
             metrics: Counts failures.
             registry: For the metrics that kube-proxy has not.
-            generation: Gives the kernel's count of transactions; raises OSError.
+            generation: Gives the kernel's count of transactions that touch our tables; raises
+                OSError.
             clock: Monotonic seconds.
         """
         self._nft = nft

@@ -38,6 +38,8 @@ class Kind(IntEnum):
     GET_SET = _SUBSYSTEM | 10
     ELEMENTS = _SUBSYSTEM | 12
     GET_ELEMENTS = _SUBSYSTEM | 13
+    GENERATION = _SUBSYSTEM | 15
+    "Ends what the kernel tells of a transaction."
 
 
 class SetFlag(IntFlag):
@@ -122,6 +124,30 @@ def _words(data: bytes) -> str:
 
 def _big(data: bytes) -> int:
     return int.from_bytes(data, "big")
+
+
+class Batches:
+    """Counts the transactions that touch some tables, from what the kernel tells of all."""
+
+    def __init__(self, tables: Iterable[Table]) -> None:
+        # Whatever a message is about, its first attribute is the name of the table.
+        self._heads = tuple(
+            (bytes((_FAMILIES[one.family],)), _text(_TABLE, one.name)) for one in tables
+        )
+        self._touched = False
+        self.count = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take in what was received."""
+        for kind, _, content in messages(data):
+            if kind == Kind.GENERATION:
+                self.count += self._touched
+                self._touched = False
+            elif not self._touched:
+                self._touched = any(
+                    content[:1] == family and content.startswith(name, 4)
+                    for family, name in self._heads
+                )
 
 
 def chain(content: bytes, table: Table) -> str | None:

@@ -43,7 +43,7 @@ PLAN = ForwardingPlan({DNS.key: DNS}, {})
 def nft(monkeypatch: pytest.MonkeyPatch) -> FakeNft:
     """Give a fake nft; the kernel it stands for counts its transactions."""
     found = FakeNft()
-    monkeypatch.setattr(datapath, "generation", found.generation)
+    monkeypatch.setattr(datapath.Monitor, "count", lambda self: found.generation())
     return found
 
 

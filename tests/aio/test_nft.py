@@ -9,7 +9,8 @@ from svcdns.errors import ConfigError
 from tests.support.inside import run
 
 SETUP = """
-from svcdns.aio.nft import Nft, generation
+from svcdns.aio.nft import Nft
+from svcdns.aio.nftmonitor import Monitor
 from svcdns.errors import NftError
 from svcdns.proxy.nft import Element, Set, Table, Transaction
 
@@ -37,6 +38,7 @@ def test_a_change_is_applied_as_a_whole_or_not_at_all(library: bool) -> None:
 async def main():
     nft = Nft(library={library})
     print(await nft.probe() != "", await nft.listing(table), await nft.exists(table))
+    generation = Monitor([table]).count
     before = generation()
     await nft.run(fresh())
     await nft.run(change())

@@ -9,6 +9,7 @@ import pytest
 from svcdns.proxy.nft import Table
 from svcdns.proxy.nftnetlink import (
     INTERRUPTED,
+    Batches,
     KernelSet,
     Kind,
     SetFlag,
@@ -195,6 +196,27 @@ def test_what_is_torn_at_any_octet_is_read_as_far_as_it_goes() -> None:
         kernel_set(described_set[:size], TABLE)
         rule(described_set[:size], TABLE)
         chain(described_set[:size], TABLE)
+
+
+def test_a_transaction_counts_when_it_touches_a_table_of_ours_r108() -> None:
+    def told(kind: int, content: bytes) -> bytes:
+        return struct.pack("=IHHII", 16 + len(content), kind, 0, 1, 0) + content
+
+    def about(table: Table, *more: bytes) -> bytes:
+        head = bytes((2 if table.family == 4 else 10, 0, 1, 2))
+        return head + text(1, table.name) + b"".join(more)
+
+    batches = Batches([TABLE, Table(6, "svcdns-proxy")])
+    end = told(Kind.GENERATION, bytes(4))
+    ours = told(Kind.ELEMENTS, about(TABLE, text(2, "slots")))
+    for other in (Table(4, "svcdns"), Table(4, "svcdns-proxy-2"), Table(6, "kube-proxy")):
+        batches.feed(told(Kind.SET, about(other)) + end)
+    assert batches.count == 0
+    batches.feed(told(Kind.CHAIN, about(Table(6, "kube-proxy"))) + ours + ours)
+    assert batches.count == 0, "it is not over yet"
+    batches.feed(end)
+    batches.feed(end + told(Kind.RULE, about(Table(6, "svcdns-proxy"))) + end)
+    assert batches.count == 2
 
 
 def test_messages_are_split_and_a_torn_one_ends_it() -> None:
