@@ -17,12 +17,13 @@ from typing import cast
 from aiohttp import web
 
 from svcdns.aio.acceptor import Acceptor
+from svcdns.aio.connections import Connections, Limits
 from svcdns.aio.http2 import Http2
-from svcdns.aio.tcp import Limits, Settle
+from svcdns.aio.stream import Responder, Settle
+from svcdns.aio.turns import Turns
 from svcdns.dns.constants import MAX_MESSAGE
 from svcdns.dns.doh import MESSAGE_TYPE, Refusal, max_age, read_request
 from svcdns.plugins.base import Client, HttpAnswer, Rendered, Transport
-from svcdns.plugins.server import Server
 
 GRACE_SECONDS = 5.0
 """For requests under way at the end (CoreDNS stops servers gracefully for 5)."""
@@ -39,7 +40,14 @@ _LAST_WORDS = frozenset({408, 413})
 class DohListener:
     """One listening socket and the server it feeds; the server may be exchanged at any time."""
 
-    def __init__(self, sock: socket.socket, server: Server, settle: Settle, limits: Limits) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        server: Responder,
+        settle: Settle,
+        limits: Limits,
+        turns: Turns | None = None,
+    ) -> None:
         """Serve *sock* from :meth:`start` on.
 
         Args:
@@ -47,16 +55,16 @@ class DohListener:
             server: Answers.
             settle: Carries out an :class:`~svcdns.plugins.base.Ask`; never raises.
             limits: Of every connection from now on.
+            turns: Shared with the other listeners of this loop.
         """
         self.sock = sock
         self.server = server
         self.limits = limits
-        self.connections: dict[_Connection, None] = {}
-        "In the order of their last activity, the longest idle first."
+        self.connections: Connections[_Connection] = Connections()
+        self._turns = turns or Turns()
         self._settle = settle
         self.sock = sock
         self._acceptor = Acceptor(sock, lambda: _Connection(self))
-        self._empty = asyncio.Event()
         self._speakers: dict[object, _Connection] = {}
         "Connections by what speaks HTTP/1.1 on them."
         self._http1 = web.Server(
@@ -78,21 +86,13 @@ class DohListener:
             grace: Seconds for the answers.
         """
         self._acceptor.stop()
-        for connection in list(self.connections):
-            connection.finish()
-        if self.connections:
-            self._empty.clear()
-            try:
-                await asyncio.wait_for(self._empty.wait(), grace)
-            except TimeoutError:
-                pass  # who is not done by now loses the answer
+        await self.connections.finish(grace)
         self.close()
 
     def close(self) -> None:
         """Close at once; requests under way are not answered."""
         self._acceptor.close()
-        for connection in list(self.connections):
-            connection.abort()
+        self.connections.abort()
 
     def speaker(self, connection: "_Connection") -> asyncio.Protocol:
         """Make what speaks HTTP/1.1 on a connection."""
@@ -100,26 +100,9 @@ class DohListener:
         self._speakers[made] = connection
         return made
 
-    def admit(self, connection: "_Connection") -> None:
-        """Take a connection in, at the cost of the one that was idle longest."""
-        self.connections[connection] = None
-        most = self.limits.connections
-        if most and len(self.connections) > most:
-            idle = next((one for one in self.connections if not one.under_way), connection)
-            idle.abort()
-
-    def leave(self, connection: "_Connection", speaker: asyncio.Protocol | None) -> None:
-        """Forget a connection that is closed."""
-        self.connections.pop(connection, None)
+    def forget(self, speaker: asyncio.Protocol | None) -> None:
+        """Forget what spoke HTTP/1.1 on a connection."""
         self._speakers.pop(speaker, None)
-        if not self.connections:
-            self._empty.set()
-
-    def touch(self, connection: "_Connection") -> None:
-        """Note that a connection is in use."""
-        if connection in self.connections:
-            del self.connections[connection]
-            self.connections[connection] = None
 
     async def answer(
         self, client: Client, method: str, target: str, media_type: str, body: bytes
@@ -128,15 +111,23 @@ class DohListener:
         found = read_request(method, target, media_type, body)
         if isinstance(found, Refusal):
             return self.refuse(found)
-        result = self.server.respond(found, client, asyncio.get_running_loop().time())
-        if not isinstance(result, Rendered):
-            result = cast("Rendered", await self._settle(result))
-        wire = next(iter(result.wires), None)
+        await self._turns.wait()
+        wire = await self._answer(found, client)
         if wire is None:
             # RFC 8484 §4.2.1 speaks of DNS errors in answers; there is none for "no answer".
             return self.refuse(Refusal(500, "No response"))
         self.server.accounts.count_https(200)
         return HttpAnswer(200, wire, MESSAGE_TYPE, (("Cache-Control", f"max-age={max_age(wire)}"),))
+
+    async def _answer(self, query: bytes, client: Client) -> bytes | None:
+        now = asyncio.get_running_loop().time()
+        stored = self.server.table(client.transport, client.family).find(query[2:], now)
+        if stored is not None:
+            return query[:2] + stored
+        result = self.server.respond(query, client, now)
+        if not isinstance(result, Rendered):
+            result = cast("Rendered", await self._settle(result))
+        return next(iter(result.wires), None)
 
     def refuse(self, refusal: Refusal) -> HttpAnswer:
         """Make the answer of a refusal, and count it."""
@@ -180,6 +171,11 @@ class _Connection(asyncio.Protocol):
         "Requests being answered."
         self.finishing = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is still owed."""
+        return bool(self.under_way)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
@@ -191,7 +187,7 @@ class _Connection(asyncio.Protocol):
             str(local[0]).removeprefix("::ffff:"),
             local[1],
         )
-        self._listener.admit(self)
+        self._listener.connections.admit(self, self._listener.limits.connections)
         if transport.is_closing():
             return
         encrypted = transport.get_extra_info("ssl_object")
@@ -205,12 +201,13 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._deadline:
             self._deadline.cancel()
-        self._listener.leave(self, self._speaker)
+        self._listener.connections.leave(self)
+        self._listener.forget(self._speaker)
         if self._speaker:
             self._speaker.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._listener.touch(self)
+        self._listener.connections.touch(self)
         if isinstance(self._speaker, Http2):
             self._speaker.data_received(data)
         elif self._speaker:
@@ -248,7 +245,7 @@ class _Connection(asyncio.Protocol):
             yield
         finally:
             self.under_way -= 1
-            self._listener.touch(self)
+            self._listener.connections.touch(self)
             if not self.under_way:
                 self._expect(self._listener.limits.idle)
                 if self.finishing and isinstance(self._speaker, Http2):

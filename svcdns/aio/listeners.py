@@ -22,7 +22,9 @@ from msgspec.structs import replace
 from svcdns.aio import tcp, udp
 from svcdns.aio.addresses import host_port, reason
 from svcdns.aio.certificates import context_of
-from svcdns.aio.tcp import Limits, StreamListener
+from svcdns.aio.connections import Limits
+from svcdns.aio.tcp import StreamListener
+from svcdns.aio.turns import Turns
 from svcdns.aio.udp import UdpListener
 from svcdns.errors import ConfigError
 from svcdns.plugins.base import Ask, Transport
@@ -65,6 +67,7 @@ class Listeners:
 
     def __init__(self, settle: Settle) -> None:
         self._settle = settle
+        self._turns: Turns | None = None
         self._open: dict[Listen, _Open] = {}
         self._spare: dict[Listen, list[Sockets]] = {}
         "Of workers; the first socket of a place to listen is in use here."
@@ -199,13 +202,16 @@ class Listeners:
     ) -> _Open:
         datagrams = None if datagram is None else UdpListener(datagram, server, self._settle)
         limits = limits_of(server)
+        self._turns = self._turns or Turns()
         if server.listen.scheme == "https":
             # Imported late: HTTP/2 is 6 % of the start of every server, and few have the scheme.
             from svcdns.aio.doh import DohListener
 
-            return _Open(datagrams, DohListener(stream, server, self._settle, limits))
+            return _Open(datagrams, DohListener(stream, server, self._settle, limits, self._turns))
         transport = Transport.TLS if server.listen.scheme == "tls" else Transport.TCP
-        streams = StreamListener(stream, server, self._settle, transport=transport, limits=limits)
+        streams = StreamListener(
+            stream, server, self._settle, transport=transport, limits=limits, turns=self._turns
+        )
         return _Open(datagrams, streams)
 
     async def _hand_over(self, one: _Open, server: Server, tls: ssl.SSLContext | None) -> None:

@@ -1,7 +1,7 @@
 """A server: all blocks of one listener, from a packet to the packets of an answer.
 
-The shell for UDP looks in :meth:`Server.table` first and calls :meth:`Server.respond` for what is
-not there.  Both ends of a query are here: what a server answers before any plugin sees the query
+The shells look in :meth:`Server.table` first and call :meth:`Server.respond` for what is not there.
+  Both ends of a query are here: what a server answers before any plugin sees the query
 (malformed messages, wrong class, unknown EDNS version), and what it makes of an outcome (size
 limits, bare errors, storing, counting).
 
@@ -132,10 +132,6 @@ class Server:
         Returns:
             Messages to send, or something to be done first, whose end is a :class:`Rendered`.
         """
-        if not client.udp:
-            stored = self.table(client.transport, client.family).find(wire[2:], now)
-            if stored is not None:
-                return Rendered((wire[:2] + stored,))
         query = parse(wire)
         if query is None:
             return NOTHING

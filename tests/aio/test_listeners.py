@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from svcdns.aio import udp
+from svcdns.aio.connections import Limits
 from svcdns.aio.listeners import Listeners, limits_of
-from svcdns.aio.tcp import Limits
 from svcdns.aio.upstream import Upstreams
 from svcdns.dns.name import ROOT
 from svcdns.dns.response import Response

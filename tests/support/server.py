@@ -3,7 +3,10 @@
 import dns.message
 import dns.rrset
 
-from svcdns.plugins.base import Ask, Client, Delay, Outcome, Rendered, Result
+from svcdns.metrics import Registry
+from svcdns.plugins.accounts import Accounts
+from svcdns.plugins.answers import AnswerTable
+from svcdns.plugins.base import Ask, Client, Delay, Outcome, Rendered, Result, Transport
 
 
 class EchoServer:
@@ -16,6 +19,11 @@ class EchoServer:
         self.delay = delay
         self.text = text
         self.clients: list[Client] = []
+        self.accounts = Accounts("dns://:53", Registry())
+
+    def table(self, transport: Transport, family: str) -> AnswerTable:
+        """Give no stored answers."""
+        return AnswerTable()
 
     def respond(self, wire: bytes, client: Client, now: float) -> Rendered | Ask:
         """Answer one message."""

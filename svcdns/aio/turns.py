@@ -1,0 +1,80 @@
+"""Shares the loop among connections, so that none of them keeps it from the others.
+
+A client that pipelines queries can have work for seconds in one buffer, and hundreds of clients can
+do so at once; UDP and everything else waits while they are served.  All connections of a process
+together therefore work for a short time only in each round of the loop, and those that have more to
+do stand in a queue.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+TURN_SECONDS = 0.002
+"""Work of all connections between two looks at everything else."""
+
+Worker = Callable[[float], None]
+"""Works on until a time of the loop's clock, but does one thing at least."""
+
+
+class Turns:
+    """Who may work, and until when."""
+
+    def __init__(self, seconds: float = TURN_SECONDS) -> None:
+        self.seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._ends = 0.0
+        self._begun = False
+        self._queue: dict[Worker, None] = {}
+
+    def take(self, worker: Worker) -> None:
+        """Have somebody work: at once if this round has time left, when it is its turn if not."""
+        if self._queue or (self._begun and self._loop.time() >= self._ends):
+            self.queue(worker)
+            return
+        self._begin()
+        worker(self._ends)
+
+    def queue(self, worker: Worker) -> None:
+        """Have somebody work who has had his time in this round; asked twice, he works once."""
+        self._queue[worker] = None
+        if not self._begun:
+            self._begin()
+
+    def leave(self, worker: Worker) -> None:
+        """Take somebody out of the queue, if he is there."""
+        self._queue.pop(worker, None)
+
+    async def wait(self) -> None:
+        """Return when the caller may do one thing."""
+        if not self._queue and not (self._begun and self._loop.time() >= self._ends):
+            self._begin()
+            return
+        mine = self._loop.create_future()
+
+        def begin(_ends: float) -> None:
+            if not mine.done():
+                mine.set_result(None)
+
+        self.queue(begin)
+        try:
+            await mine
+        finally:
+            self.leave(begin)
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._ends = self._loop.time() + self.seconds
+            self._loop.call_soon(self._next_round)
+
+    def _next_round(self) -> None:
+        self._begun = False
+        if not self._queue:
+            return
+        self._begin()
+        while self._queue:
+            worker = next(iter(self._queue))
+            del self._queue[worker]
+            worker(self._ends)
+            if self._loop.time() >= self._ends:
+                return

@@ -1,0 +1,105 @@
+"""Sharing the loop."""
+
+import asyncio
+import itertools
+
+from svcdns.aio.turns import Turns
+
+
+class Worker:
+    """Has so many things to do, one a turn, and notes each under its name."""
+
+    def __init__(self, turns: Turns, name: str, things: int, done: list[str]) -> None:
+        self.turns, self.name, self.things, self.done = turns, name, things, done
+
+    def __call__(self, ends: float) -> None:
+        self.done.append(self.name)
+        self.things -= 1
+        if self.things:
+            self.turns.queue(self)
+
+
+async def rounds(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def test_who_comes_first_works_at_once() -> None:
+    done: list[str] = []
+    turns = Turns()
+    turns.take(Worker(turns, "a", 1, done))
+
+    assert done == ["a"]
+
+
+async def test_those_with_more_to_do_take_turns() -> None:
+    done: list[str] = []
+    turns = Turns(0.0)
+    for name in "abc":
+        turns.take(Worker(turns, name, 3, done))
+    await rounds(12)
+
+    # The first one worked at once, and stood in the queue before the others came.
+    assert "".join(done) == "aabcabcbc"
+
+
+async def test_one_works_in_a_round_that_has_no_time_left_and_others_of_the_loop_come_between() -> (
+    None
+):
+    done: list[str] = []
+    turns = Turns(0.0)
+    for name in "abcdefgh":
+        turns.take(Worker(turns, name, 2, done))
+
+    between = []
+    for _ in range(16):
+        await asyncio.sleep(0)
+        between.append(len(done))
+    assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(between))
+    assert len(done) == 16
+
+
+async def test_a_round_goes_on_while_there_is_time() -> None:
+    done: list[str] = []
+    turns = Turns(3600.0)
+    for name in "ab":
+        turns.take(Worker(turns, name, 2, done))
+    await rounds(1)
+
+    assert sorted(done) == ["a", "a", "b", "b"]
+
+
+async def test_who_asks_twice_works_once_and_who_leaves_not_at_all() -> None:
+    done: list[str] = []
+    turns = Turns(0.0)
+    first, again, gone = (Worker(turns, name, 1, done) for name in ("first", "again", "gone"))
+    turns.take(first)
+    for one in (again, again, gone):
+        turns.take(one)
+    turns.leave(gone)
+    turns.leave(first)
+    await rounds(6)
+
+    assert done == ["first", "again"]
+
+
+async def test_waiting_lets_one_go_on_in_each_round() -> None:
+    turns = Turns(0.0)
+    waiting = [asyncio.ensure_future(turns.wait()) for _ in range(4)]
+    await rounds(2)
+    assert sum(one.done() for one in waiting) < 4
+    await asyncio.gather(*waiting)
+
+
+async def test_who_is_cancelled_while_waiting_leaves_the_queue() -> None:
+    done: list[str] = []
+    turns = Turns(0.0)
+    turns.take(Worker(turns, "a", 1, done))
+    waiting = asyncio.ensure_future(turns.wait())
+    await rounds(1)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    turns.take(Worker(turns, "b", 1, done))
+    await rounds(4)
+
+    assert done == ["a", "b"]
