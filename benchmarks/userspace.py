@@ -186,7 +186,7 @@ def wrk(connections: int, port: int) -> Callable[[str, float], float]:
 
 def iperf(front: str, seconds: float) -> float:
     """Gigabits moved in the time."""
-    command = ["iperf3", "-J", "-c", front, "-p", str(BULK), "-t", f"{seconds:g}"]
+    command = ["iperf3", "-J", "-c", front, "-p", str(BULK), "-t", str(math.ceil(seconds))]
     report = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return float(report["end"]["sum_received"]["bytes"]) * 8 / 1e9
 

@@ -256,6 +256,46 @@ class TestPortsOfTheApplication:
         assert pod.reaches("p1", "10.96.8.8", 8080)
 
 
+BIND = """
+import socket, sys
+sock = socket.socket(socket.AF_INET, getattr(socket, sys.argv[1]))
+sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(sys.argv[2]))
+try:
+    sock.bind(("0.0.0.0", 7070))
+    if sys.argv[1] == "SOCK_STREAM":
+        sock.listen()
+    print("bound")
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+class TestAnApplicationThatStartsLater:
+    """Most do: sidecars are up before it."""
+
+    @pytest.fixture(autouse=True)
+    def service_at_its_port(self, pod: Pod) -> None:
+        pod.put(
+            service("tcp", "10.96.7.1", ports=[port(number=7070)]),
+            slice_of("tcp", [endpoint("p3")]),
+            service("udp", "10.96.7.2", ports=[port("udp", 7070, "UDP")]),
+            slice_of("udp", [endpoint("p3")],
+                     ports=[{"name": "udp", "protocol": "UDP", "port": 8080}]),
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("kind", ["SOCK_STREAM", "SOCK_DGRAM"])
+    @pytest.mark.parametrize("reuse", ["0", "1"])
+    def test_it_cannot_have_a_port_of_ours_unless_we_leave_it(
+        self, pod: Pod, kind: str, reuse: str
+    ) -> None:
+        pod.start(f"--capture-cidrs={CIDRS}")
+        bind = (sys.executable, "-c", BIND, kind, reuse)
+        assert pod.place.run(*bind).strip() == "Address already in use"
+        pod.end()
+        pod.start(f"--capture-cidrs={CIDRS}", "--exclude-ports=7070")
+        assert pod.place.run(*bind).strip() == "bound"
+
+
 def test_thousands_of_frontends_come_and_go(pod: Pod) -> None:
     pod.start(f"--capture-cidrs={CIDRS}")
     many = [f"10.97.{n >> 8}.{n & 255}" for n in range(2500)]
