@@ -72,6 +72,10 @@ class Line:
         """Make the error for an option that the plugin does not have."""
         return self.error(f"unknown property '{self.name}'")
 
+    def warn(self, message: str) -> None:
+        """Say what is odd about this line, with its place."""
+        self._warn(f"{self.directive.file}:{self.directive.line} - {self.name}: {message}")
+
     # -- words
 
     @property
@@ -165,8 +169,7 @@ class Line:
             try:
                 found |= dict.fromkeys(_parse_zones(word))
             except ValueError as error:
-                where = f"{self.directive.file}:{self.directive.line}"
-                self._warn(f"{where} - {self.name}: {word!r} is no zone and is ignored: {error}")
+                self.warn(f"{word!r} is no zone and is ignored: {error}")
         return tuple(found)
 
     def zone(self) -> tuple[bytes, ...]:

@@ -6,6 +6,7 @@ Parity: CoreDNS ``plugin/cache/setup.go``.
 from msgspec import Struct
 from msgspec.structs import replace
 
+from svcdns.corefile.durations import parse_duration
 from svcdns.corefile.options import Line
 from svcdns.dns.name import is_subdomain
 
@@ -81,10 +82,22 @@ def read(line: Line, zones: tuple[bytes, ...]) -> Settings:
             success=replace(found.success, max_ttl=ttl),
             denial=replace(found.denial, max_ttl=ttl),
         )
+    elif _is_duration(line.next):
+        line.warn(
+            f"`{line.next}` is taken for a zone, as in CoreDNS, so hardly anything is kept;"
+            " a TTL is a number of seconds without a unit"
+        )
     found = replace(found, zones=line.zones(zones))
     for option in line.options():
         found = _option(option, found, zones)
     return found
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        return parse_duration(text) > 0
+    except ValueError:
+        return False
 
 
 def _option(line: Line, found: Settings, zones: tuple[bytes, ...]) -> Settings:

@@ -116,7 +116,7 @@ class Log:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Log:
     """Read the directives."""
-    rules = [rule for line in each(directives) for rule in _rules(line, context.warn)]
+    rules = [rule for line in each(directives, context.warn) for rule in _rules(line, context.warn)]
     return Log(tuple(rules), context.write, context.clock)
 
 
@@ -125,6 +125,11 @@ def _rules(line: Line, warn: Callable[[str], None]) -> list[Rule]:
     words = list(line.rest())
     if words and "{" in words[-1]:
         template = words.pop()
+    if words in (["stdout"], ["stderr"]):
+        line.warn(
+            f"`{words[0]}` is taken for a zone, as in CoreDNS, so hardly any query is logged;"
+            " write `log`, which always means the standard output"
+        )
     zones = Line(replace(line.directive, args=tuple(words)), warn=warn).zones((ROOT,))
     classes: set[str] = set()
     for option in line.options():

@@ -85,7 +85,7 @@ ENTRIES = (
     Entry("bind", "which addresses to listen on"),
     _accepted(
         "debug",
-        "debug messages in the log, and crashes instead of SERVFAIL",
+        "debug messages in the log",
         "bugs are logged with their traceback anyway",
     ),
     _accepted("trace", "spans for Zipkin and Datadog", "no spans are sent"),
@@ -139,7 +139,7 @@ ENTRIES = (
         "svcdns does not ask for zone transfers; `forward` the zone to its primary instead",
     ),
     Entry("etcd", "SkyDNS records in etcd"),
-    Entry("loop", "ends the process when its own forwards come back to it"),
+    Entry("loop", "finds upstreams that lead back to this server, and uses them no more"),
     Entry("forward", "asks other resolvers"),
     _refused(
         "grpc",

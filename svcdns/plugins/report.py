@@ -106,7 +106,7 @@ def inspect(
     reports = []
     for number, (old, new) in enumerate(zip(blocks, migrated.blocks, strict=True)):
         chain = _chain(new, context_of(number, new, said.append), errors, try_out)
-        reports.append(_block(old, new, chain, migrated.changes))
+        reports.append(_block(old, new, chain, migrated.changes, errors))
     errors.sort(key=lambda error: (error.file, error.line))
     return Report(
         file,
@@ -147,7 +147,11 @@ def _chain(
 
 
 def _block(
-    old: ServerBlock, new: ServerBlock, chain: tuple[str, ...], changes: tuple[Change, ...]
+    old: ServerBlock,
+    new: ServerBlock,
+    chain: tuple[str, ...],
+    changes: tuple[Change, ...],
+    errors: Iterable[CorefileError],
 ) -> BlockReport:
     return BlockReport(
         file=old.file,
@@ -155,12 +159,15 @@ def _block(
         zones=tuple(dict.fromkeys(key.zone for key in old.keys)),
         listeners=tuple(str(listener) for listener in listeners(new)),
         chain=chain,
-        directives=tuple(_directive(directive, changes) for directive in old.directives),
+        directives=tuple(_directive(directive, changes, errors) for directive in old.directives),
     )
 
 
-def _directive(directive: Directive, changes: tuple[Change, ...]) -> DirectiveReport:
+def _directive(
+    directive: Directive, changes: tuple[Change, ...], errors: Iterable[CorefileError]
+) -> DirectiveReport:
     places = {(line.file, line.line) for line in (directive, *(directive.block or ()))}
+    wrong = next((error for error in errors if (error.file, error.line) in places), None)
     changed = [
         change
         for change in changes
@@ -176,6 +183,8 @@ def _directive(directive: Directive, changes: tuple[Change, ...]) -> DirectiveRe
         support = support_of(entry.name)
         status = _STATUS[support]
         note = entry.note if support is Support.SUPPORTED else entry.why
+    if wrong is not None and status is not Status.REFUSED:
+        status, note = Status.REFUSED, wrong.message.removeprefix("Error during parsing: ")
     return DirectiveReport(directive.file, directive.line, print_line(directive), status, note)
 
 

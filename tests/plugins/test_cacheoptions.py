@@ -49,3 +49,15 @@ def test_serve_stale_has_defaults() -> None:
 def test_wrong_options_are_errors(arguments: str, options: str) -> None:
     with pytest.raises(CorefileError):
         settings(arguments, options)
+
+
+@pytest.mark.parametrize(("word", "warned"), [("3600s", True), ("1h", True), ("h", False)])
+def test_a_ttl_with_a_unit_is_a_zone_and_has_a_warning(word: str, warned: bool) -> None:
+    said: list[str] = []
+    text = f". {{\n cache {word}\n}}"
+    (block,) = parse(text, "Corefile", {}, lambda pattern, base: None, lambda line: None)
+    found = read(Line(block.directives[0], warn=said.append), (wire_name("."),))
+
+    assert found.zones == (wire_name(word),)
+    assert (found.success.max_ttl, bool(said)) == (3600, warned)
+    assert all(text.startswith("Corefile:2 - cache: `") for text in said)

@@ -98,3 +98,16 @@ def test_a_logged_answer_is_not_stored(classes: str, stored: bool) -> None:
 def test_what_is_refused(text: str) -> None:
     with pytest.raises(CorefileError):
         set_up(log.setup, text)
+
+
+def test_log_stdout_of_old_corefiles_logs_hardly_anything_and_has_a_warning() -> None:
+    """Corpus 032: to CoreDNS as well, stdout is the zone whose queries are logged."""
+    outside = Outside()
+    plugin = log.setup(directives("log stdout"), outside.context())
+    answer(server_of([plugin, always(SUCCESS)]), "a.example. A")
+
+    assert outside.lines == []
+    assert outside.warnings == [
+        "Corefile:2 - log: `stdout` is taken for a zone, as in CoreDNS, so hardly any query is"
+        " logged; write `log`, which always means the standard output"
+    ]

@@ -104,3 +104,12 @@ def test_the_text_names_other_files_and_shortens_lines() -> None:
         "  3        loadbalance                                       supported  the order of addresses in answers\n"
         "  4        pprof " + "x" * 41 + "…  ignored    there is no Go runtime here; py-spy attaches to a running process\n"
     )  # fmt: skip
+
+
+def test_a_directive_with_a_mistake_in_its_block_is_refused_with_what_is_wrong() -> None:
+    text = ". {\nkubernetes cluster.local {\n podz insecure\n}\nerrors\n}"
+    kubernetes, errors = _inspect(text).blocks[0].directives
+
+    assert (kubernetes.line, kubernetes.status) == (2, Status.REFUSED)
+    assert kubernetes.note == "plugin/kubernetes: unknown property 'podz'"
+    assert errors.status is Status.SUPPORTED
