@@ -39,9 +39,6 @@ from svcdns.plugins.base import (
 from svcdns.plugins.chain import Block, Router
 from svcdns.plugins.rotation import orders
 
-STREAM_SHARE = 8
-"""Streams carry a small part of the queries and get that part of the memory for answers."""
-
 DEPTH_LIMIT = 8
 """Queries inside a query (CNAME targets asked of the whole server) before we give up."""
 
@@ -74,6 +71,7 @@ class Server:
         clock: Callable[[], float],
         panic: Callable[[str, Exception], None],
         spawn: Callable[[Ask], None],
+        limit: int = DEFAULT_LIMIT,
     ) -> None:
         """Serve *blocks*.
 
@@ -83,6 +81,7 @@ class Server:
             accounts: Where queries are counted.
             clock: Monotonic seconds.
             spawn: Carries out what nobody waits for.
+            limit: Stored answers, for all kinds of sockets together.
             panic: Told the question and the exception when a plugin has a bug (rule J7).
         """
         self.listen = listen
@@ -98,6 +97,7 @@ class Server:
         )
         # Who gets a stored answer is not asked which block is for him, so views rule it out.
         self._stores = not any(block.filters for block in self.blocks)
+        self._limit = limit
         self._tables: dict[tuple[Transport, str], AnswerTable] = {}
         self._resolve = self._resolver(1)
 
@@ -105,9 +105,15 @@ class Server:
         """Give the answers for one kind of socket; *family* as in :attr:`Client.family`."""
         found = self._tables.get((transport, family))
         if found is None:
-            limit = DEFAULT_LIMIT if transport is Transport.UDP else DEFAULT_LIMIT // STREAM_SHARE
-            found = self._tables[transport, family] = AnswerTable(limit)
+            found = self._tables[transport, family] = AnswerTable(self._limit)
         return found
+
+    def _make_room(self) -> None:
+        """Keep all tables together within the limit, at the cost of the fullest."""
+        tables = self._tables.values()
+        if len(tables) > 1 and sum(len(one.entries) for one in tables) > self._limit:
+            fullest = max(tables, key=lambda one: len(one.entries))
+            fullest.discard(next(iter(fullest.entries)))
 
     def drop(self, owners: Iterable[Owner]) -> None:
         """Forget stored answers that depend on *owners*."""
@@ -274,6 +280,7 @@ class Server:
             tails = (adapt(tail, key, end, cookie) for tail in tails)
         entry = Entry(tails, tally, store.owners, store.until, lower=lower)
         table.put(key, entry)
+        self._make_room()
 
 
 def describe(query: Query) -> str:

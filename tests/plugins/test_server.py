@@ -410,6 +410,21 @@ def test_streams_have_a_table_of_their_own() -> None:
     assert (stored(server), stored(server, Transport.TCP)) == (0, 1)
 
 
+def test_all_kinds_of_sockets_share_the_room_for_answers() -> None:
+    server = server_of([always(Reply(Response(), store=Storable()))], limit=8)
+    for number in range(20):
+        answer(server, f"u{number}.test A")
+    for number in range(6):
+        answer(server, f"t{number}.test A", TCP_CLIENT)
+    assert (stored(server), stored(server, Transport.TCP)) == (4, 4)
+    for number in range(20):
+        answer(server, f"v{number}.test A", TCP_CLIENT)
+    for number in range(20):
+        answer(server, f"w{number}.test A")
+
+    assert (stored(server), stored(server, Transport.TCP)) == (4, 4)
+
+
 def test_where_views_choose_the_block_nothing_is_stored() -> None:
     """J6: the next client with the same packet may belong to another block."""
     stored = Storable(owners=("web",))

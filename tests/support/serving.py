@@ -10,6 +10,7 @@ import dns.rcode
 from svcdns.dns.name import ROOT
 from svcdns.metrics import Registry
 from svcdns.plugins.accounts import Accounts
+from svcdns.plugins.answers import DEFAULT_LIMIT
 from svcdns.plugins.base import (
     Ask,
     Client,
@@ -64,6 +65,7 @@ def server_of(
     *blocks: Block | Sequence[Plugin],
     registry: Registry | None = None,
     spawned: list[Ask] | None = None,
+    limit: int = DEFAULT_LIMIT,
 ) -> Server:
     """Make a server; a bare list of plugins is a block for the root zone."""
     found = [block if isinstance(block, Block) else Block((ROOT,), list(block)) for block in blocks]
@@ -78,6 +80,7 @@ def server_of(
         clock=lambda: 0.0,
         panic=panic,
         spawn=(spawned if spawned is not None else []).append,
+        limit=limit,
     )
 
 
