@@ -275,6 +275,8 @@ class Leg:
         near = self.peer
         if not self._outbound or self.octets or near.octets != len(near._unsent):
             return False
+        if near.ended:
+            return False  # the client's end was passed on, and this may be the answer to it
         return self._owner.start_over(near._unsent)
 
     def _reset(self, error: OSError) -> None:

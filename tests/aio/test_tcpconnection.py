@@ -245,6 +245,29 @@ class TestEndpointsThatReset:
                 assert await receive_all(client) == b""
             assert sorted(s.taken for s in servers) == [0, 1]
 
+    async def test_a_reset_in_answer_to_the_clients_end_is_an_answer(self) -> None:
+        """A probe connects and leaves; many servers reset that, and none of them is at fault."""
+
+        async def reset_at_the_end(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            assert await reader.read() == b""
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcpconnection.RESET)
+            writer.transport.abort()
+
+        async with (
+            endpoints(2, reset_at_the_end) as servers,
+            proxying(service_plan(FRONT, *(s.name for s in servers))) as proxy,
+        ):
+            client = await dial(*FRONT_ADDRESS)
+            client.shutdown(socket.SHUT_WR)
+            with client, pytest.raises(ConnectionResetError):
+                await receive_all(client)
+            assert sum(s.taken for s in servers) == 1
+            (served,) = proxy.services.values()
+            assert [e.failures for e in served.endpoints()] == [0, 0]
+
     async def test_when_all_of_them_reset_the_client_is_reset_in_the_end(self) -> None:
         async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             sock = writer.get_extra_info("socket")
