@@ -9,6 +9,7 @@ from benchmarks import (
     hot,
     live,
     mix,
+    multisocket,
     nftables,
     outside,
     randomcase,
@@ -37,6 +38,7 @@ def main() -> None:
     live.measure()
     stocklimits.measure()
     sizes.measure()
+    multisocket.measure()
     nftables.measure()
     userspace.measure(SECONDS, ROUNDS)
     print(f"\n{time.monotonic() - started:.0f} s")

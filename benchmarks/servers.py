@@ -22,6 +22,9 @@ from tests.support.ports import free_port
 
 START_SECONDS = 60
 
+SPREAD = ("one", "two")
+"""svcdns with one process and with two, which run on whatever cores there are."""
+
 COREFILE = """\
 .:{port} {{
     errors
@@ -179,13 +182,14 @@ class Servers:
         port = free_port()
         folder = self.folder / f"{name}-{port}"
         folder.mkdir()
-        core = SERVER_CORE
         command = _COMMANDS[name](self, program, folder, port)
         if name == "upstream":
-            core = max(0, (os.cpu_count() or 1) - 1)
+            command = pinned(max(0, (os.cpu_count() or 1) - 1), command)
+        elif name not in SPREAD:
+            command = pinned(SERVER_CORE, command)
         log = self._stack.enter_context((folder / "output").open("wb"))
         started = time.monotonic()
-        process = subprocess.Popen(pinned(core, command), stdout=log, stderr=log, cwd=_ROOT)
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=_ROOT)
         self._stack.callback(_end, process)
         name_asked = "www.site-0.example." if name == "upstream" else self.cluster.name(0)
         while not _answers(port, questions.message(name_asked, questions.A)):
@@ -219,6 +223,12 @@ class Servers:
         api = ApiProcess(self.cluster.services)
         self._stack.callback(api.close)
         return [program, "-conf", self._corefile(folder, port, api.url)]
+
+    def two_processes(self, program: str, folder: Path, port: int) -> list[str]:
+        command = self.svcdns(program, folder, port)
+        path = folder / "Corefile"
+        path.write_text(path.read_text().replace("    loop\n", "    loop\n    multisocket 2\n"))
+        return command
 
     def _corefile(self, folder: Path, port: int, api: str) -> str:
         path = folder / "Corefile"
@@ -279,6 +289,8 @@ _ROOT = Path(__file__).parents[1]
 
 _COMMANDS: dict[str, Callable[[Servers, str, Path, int], list[str]]] = {
     "svcdns": Servers.svcdns,
+    "one": Servers.svcdns,
+    "two": Servers.two_processes,
     "coredns": Servers.coredns,
     "knot": Servers.knot,
     "upstream": Servers.upstream,
@@ -291,7 +303,7 @@ _COMMANDS: dict[str, Callable[[Servers, str, Path, int], list[str]]] = {
 def program(name: str) -> str | None:
     """Find a server's program."""
     match name:
-        case "svcdns":
+        case "svcdns" | "one" | "two":
             return sys.executable
         case "coredns":
             return os.environ.get("COREDNS") or shutil.which(name)

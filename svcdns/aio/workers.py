@@ -7,6 +7,7 @@ On reload all workers are replaced: the new ones serve before the old ones end.
 """
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
@@ -120,6 +121,10 @@ class Workers:
             place: self._run(self._keep(place)) for place in range(1, self._listeners.places)
         }
         if self._beating is None:
+            # The collector writes to what it looks at, and each page it writes to is there twice
+            # from then on: it looks once more, and then no more at what is there now.
+            gc.collect()
+            gc.freeze()
             self._beating = self._run(self._beat())
         await self._all_serve()
         for place, keeper in keepers.items():
