@@ -6,6 +6,7 @@ import time
 from benchmarks import (
     cold,
     cookies,
+    disturbed,
     hot,
     live,
     mix,
@@ -36,6 +37,7 @@ def main() -> None:
         for server in servers.all("knot", "nsd", "unbound", "dnsmasq", "coredns", "svcdns"):
             print(f"{server.name:10}{server.ready:8.2f} s")
     live.measure()
+    disturbed.measure()
     stocklimits.measure()
     sizes.measure()
     multisocket.measure()

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import questions
@@ -33,15 +34,23 @@ LIMIT = 60.0
 _ROOT = Path(__file__).parents[1]
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A DNS server that follows a cluster."""
+
+    pid: int
+    port: int
+    metrics: int
+    "Port of ``/metrics``."
+
+
 @contextmanager
-def serving(command: list[str], url: str) -> Iterator[tuple[int, int]]:
-    """Run a DNS server for a cluster; give its process and its port."""
-    port = free_port()
+def serving(command: list[str], url: str) -> Iterator[Served]:
+    """Run a DNS server for a cluster."""
+    port, metrics = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         corefile = Path(folder, "Corefile")
-        text = COREFILE.format(
-            port=port, ready=free_port(), metrics=free_port(), upstream=9, api=url
-        )
+        text = COREFILE.format(port=port, ready=free_port(), metrics=metrics, upstream=9, api=url)
         corefile.write_text(text)
         with Path(folder, "log").open("wb") as log:
             process = subprocess.Popen(
@@ -51,7 +60,7 @@ def serving(command: list[str], url: str) -> Iterator[tuple[int, int]]:
                 cwd=_ROOT,
             )
             try:
-                yield process.pid, port
+                yield Served(process.pid, port, metrics)
             finally:
                 process.kill()
                 process.wait()
@@ -103,7 +112,8 @@ def _row(command: list[str], size: int) -> str:
         api = ApiProcess(size)
         stack.callback(api.close)
         started = time.monotonic()
-        pid, port = stack.enter_context(serving(command, api.url))
+        server = stack.enter_context(serving(command, api.url))
+        pid, port = server.pid, server.port
         until_answered(port, questions.message(Cluster().name(0), questions.A))
         ready = time.monotonic() - started
         resident, peak = rss(pid), rss(pid, "VmHWM")
@@ -112,11 +122,11 @@ def _row(command: list[str], size: int) -> str:
         busy = _visible(api, port, 20_000)
     return (
         f"{size:10,}{ready:10.2f}{resident:10.1f}{peak:10.1f}{statistics.median(quiet):10.2f}"
-        f"{_p99(quiet):10.2f}{_p99(busy):10.2f}"
+        f"{p99(quiet):10.2f}{p99(busy):10.2f}"
     )
 
 
-def _p99(values: list[float]) -> float:
+def p99(values: list[float]) -> float:
     return sorted(values)[int(len(values) * 0.99) - 1]
 
 

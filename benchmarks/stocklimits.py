@@ -86,7 +86,8 @@ def _row(command: list[str]) -> str:
         stack.callback(api.close)
         free, slow = _start(command, api, 0.0), _start(command, api, CPU)
         procs = stack.enter_context(group(memory=MEMORY))
-        pid, port = stack.enter_context(serving(inside(procs, command), api.url))
+        server = stack.enter_context(serving(inside(procs, command), api.url))
+        pid, port = server.pid, server.port
         until_answered(port, _first())
         ready = rss(pid)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -106,8 +107,8 @@ def _start(command: list[str], api: ApiProcess, cpu: float) -> float:
     """Give the seconds from the start to the first answer."""
     with group(cpu=cpu) as procs:
         started = time.monotonic()
-        with serving(inside(procs, command), api.url) as (_, port):
-            until_answered(port, _first())
+        with serving(inside(procs, command), api.url) as server:
+            until_answered(server.port, _first())
             return time.monotonic() - started
 
 

@@ -6,6 +6,7 @@ Decoding takes turns with the rest of the process: nothing here holds the loop f
 
 import asyncio
 import contextlib
+import gc
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -21,6 +22,9 @@ from svcdns.kube.source import ApiSource
 
 TURN_SECONDS = 0.001
 """Work between two looks at the loop: a query waits for a few of these at most."""
+
+TIDY_OBJECTS = 32
+"""Objects from the API between two looks of the garbage collector at new ones: 1 ms of work."""
 
 WATCH_SECONDS = (300, 600)
 """Range of the life that we ask for; client-go asks for 5 to 10 minutes."""
@@ -89,6 +93,7 @@ class ListWatch:
         self._clock = clock
         self._path = path(reflector.kind)
         self._turn_over = 0.0
+        self._handled = 0
         self._sooner = asyncio.Event()
         self.others: Sequence[ListWatch] = ()
         "Those that ask the same server; told when an outage is over."
@@ -160,6 +165,7 @@ class ListWatch:
             if isinstance(found, Malformed):
                 self._report.malformed(found)
             reflector.item(found)
+            self._tidy()
             if self._clock() >= self._turn_over:
                 await self._yield()
         reflector.page_end(page.resource_version, page.continue_token)
@@ -184,6 +190,7 @@ class ListWatch:
                     self._report.malformed(event)
                 if ended := reflector.event(event):
                     raise ended
+                self._tidy()
                 if self._clock() >= self._turn_over:
                     await self._yield()
             if not working and reflector.resource_version:
@@ -192,6 +199,17 @@ class ListWatch:
         reflector.closed(self._clock())
         if reflector.not_before > self._clock():
             self._report.failed(reflector, "the server ended the watch at once")
+
+    def _tidy(self) -> None:
+        """Have the garbage collector look at what is new, before there is much of it.
+
+        It counts objects made less objects freed.  Where events replace objects by as many others
+        that stays at nothing while all of the cluster becomes new to it; then it looks at
+        everything at once, for 100 ms.
+        """
+        self._handled += 1
+        if self._handled % TIDY_OBJECTS == 0:
+            gc.collect(0 if self._handled % (8 * TIDY_OBJECTS) else 1)
 
     async def _yield(self) -> None:
         await asyncio.sleep(0)

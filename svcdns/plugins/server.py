@@ -278,7 +278,7 @@ class Server:
             tails = chain(tails, others)
         if end or cookie:
             tails = (adapt(tail, key, end, cookie) for tail in tails)
-        entry = Entry(tails, tally, store.owners, store.until, lower=lower)
+        entry = Entry.of(tails, tally, store.owners, store.until, lower=lower)
         table.put(key, entry)
         self._make_room()
 

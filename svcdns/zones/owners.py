@@ -35,32 +35,38 @@ class Level(IntEnum):
     "A ServiceImport with its slices: namespace, name."
 
 
-Owner: TypeAlias = tuple[Level, str, str]
+# Plain numbers: a tuple of nothing but those and text is of no interest to the garbage collector,
+# and there are two for every stored answer.
+_SERVICE, _NAMESPACE, _ADDRESS = int(Level.SERVICE), int(Level.NAMESPACE), int(Level.ADDRESS)
+_POD, _IMPORT = int(Level.POD), int(Level.IMPORT)
+
+Owner: TypeAlias = tuple[int, str, str]
+"""A :class:`Level`, and two texts that say which."""
 
 
 def of_service(namespace: str, name: str) -> Owner:
     """Own the names of one Service."""
-    return (Level.SERVICE, namespace, name)
+    return (_SERVICE, namespace, name)
 
 
 def of_namespace(namespace: str) -> Owner:
     """Own the names of a namespace, those of its Services included."""
-    return (Level.NAMESPACE, namespace, "")
+    return (_NAMESPACE, namespace, "")
 
 
 def of_address(address: str) -> Owner:
     """Own the PTR name of an address."""
-    return (Level.ADDRESS, address, "")
+    return (_ADDRESS, address, "")
 
 
 def of_pod(address: str, namespace: str) -> Owner:
     """Own the name of a verified Pod."""
-    return (Level.POD, address, namespace)
+    return (_POD, address, namespace)
 
 
 def of_import(namespace: str, name: str) -> Owner:
     """Own the names of one ServiceImport."""
-    return (Level.IMPORT, namespace, name)
+    return (_IMPORT, namespace, name)
 
 
 MULTICLUSTER_SERVICE_LABEL = "multicluster.kubernetes.io/service-name"

@@ -1,6 +1,7 @@
 """The shell of one reflector, against a connection that plays a script."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -213,6 +214,27 @@ async def test_others_have_their_turn_while_a_large_list_is_decoded() -> None:
     counting.cancel()
 
     assert turns > 5
+
+
+async def test_the_garbage_collector_never_has_the_whole_cluster_to_look_through_at_once() -> None:
+    events = [added(f"s{number}") for number in range(2000)]
+    young: list[int] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            young.append(len(gc.get_objects(generation=0)))
+
+    gc.collect()
+    gc.disable()  # by itself it would not count objects that replace others
+    gc.callbacks.append(note)
+    try:
+        await play([[page("a")], [b"".join(events)]])
+    finally:
+        gc.callbacks.remove(note)
+        gc.enable()
+
+    assert len(young) >= 2000 // listwatch.TIDY_OBJECTS
+    assert max(young) < 2000
 
 
 async def test_a_bug_in_a_subscriber_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from svcdns.plugins.answers import AnswerTable, Entry, Tally
 
 
 def entry(*owners: str, tails: tuple[bytes, ...] = (b"x",)) -> Entry:
-    return Entry(tails, Tally(), owners)
+    return Entry.of(tails, Tally(), owners)
 
 
 def test_an_owner_that_changes_takes_its_answers_along() -> None:
@@ -87,7 +87,7 @@ def test_what_is_left_never_belongs_to_a_dropped_owner_and_the_bound_holds(
     for what, number, owners in steps:
         key = bytes((number,))
         if what == "put":
-            table.put(key, Entry((b"x",), Tally(), tuple(owners)))
+            table.put(key, Entry.of((b"x",), Tally(), tuple(owners)))
             alive.pop(key, None)
             alive[key] = owners
             alive = dict(list(alive.items())[-5:])
