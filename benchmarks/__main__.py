@@ -12,6 +12,7 @@ from benchmarks import (
     mix,
     multisocket,
     nftables,
+    nodelocal,
     outside,
     randomcase,
     sizes,
@@ -38,6 +39,7 @@ def main() -> None:
             print(f"{server.name:10}{server.ready:8.2f} s")
     live.measure()
     disturbed.measure()
+    nodelocal.measure()
     stocklimits.measure()
     sizes.measure()
     multisocket.measure()

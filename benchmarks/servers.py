@@ -96,6 +96,7 @@ server:
     use-syslog: no
     logfile: {folder}/log
     num-threads: 1
+    incoming-num-tcp: 1000
     msg-cache-size: 64m
     rrset-cache-size: 128m
     minimal-responses: yes
@@ -140,8 +141,9 @@ class Running:
 class Servers:
     """Starts servers when they are first asked for, and ends them all."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, corefile: str = COREFILE) -> None:
         self.cluster = cluster
+        self._template = corefile
         self._stack = ExitStack()
         self._running: dict[str, Running | None] = {}
 
@@ -191,7 +193,8 @@ class Servers:
         started = time.monotonic()
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=_ROOT)
         self._stack.callback(_end, process)
-        name_asked = "www.site-0.example." if name == "upstream" else self.cluster.name(0)
+        outside = name == "upstream" or "kubernetes" not in self._template
+        name_asked = "www.site-0.example." if outside else self.cluster.name(0)
         while not _answers(port, questions.message(name_asked, questions.A)):
             if process.poll() is not None or time.monotonic() - started > START_SECONDS:
                 output = (folder / "output").read_text(errors="replace")[-2000:]
@@ -233,7 +236,7 @@ class Servers:
     def _corefile(self, folder: Path, port: int, api: str) -> str:
         path = folder / "Corefile"
         path.write_text(
-            COREFILE.format(
+            self._template.format(
                 port=port,
                 ready=free_port(),
                 metrics=free_port(),
