@@ -142,6 +142,15 @@ class Line:
             raise self.error(f"{self.name} must be {expected}, not {got}")
         return found
 
+    def seconds(self, low: float | None = None, high: float | None = None) -> float:
+        """Take a duration, or a number of seconds without a unit, from *low* to *high* seconds.
+
+        Parity: CoreDNS ``plugin/pkg/durations``.
+        """
+        if self.next.isascii() and self.next.isdigit():
+            self._left[-1] += "s"
+        return self.duration(low, high)
+
     def percent(self, low: int = 0, high: int = 100, default: int | None = None) -> int:
         """Take a whole number with ``%`` behind it."""
         found = self._take(_parse_percent, default)

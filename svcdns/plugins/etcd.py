@@ -358,9 +358,9 @@ def _option(option: Line, settings: Settings, context: Context) -> Settings:
                 raise option.arity()
             return replace(settings, tls=paths)
         case "min-lease-ttl":
-            return replace(settings, lease_ttl=max(1, int(option.duration(low=0))))
+            return replace(settings, lease_ttl=max(1, int(option.seconds(low=0))))
         case "max-lease-ttl":
-            option.duration(low=0)
+            option.seconds(low=0)
             return settings
         case "fallthrough":
             return replace(settings, fallthrough=option.fallthrough())

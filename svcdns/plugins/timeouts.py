@@ -20,6 +20,8 @@ Syntax
 * ``idle``: between queries, 10 s by default.
 * ``maxtcpqueries``: queries on one connection; -1, the default, is no limit.
 
+A DURATION without a unit is a number of seconds.
+
 Examples:
 --------
 ::
@@ -69,11 +71,11 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Timeouts:
     for option in line.options():
         match option.name:
             case "read":
-                found.read = option.duration(SHORTEST, LONGEST)
+                found.read = option.seconds(SHORTEST, LONGEST)
             case "write":
-                found.write = option.duration(SHORTEST, LONGEST)
+                found.write = option.seconds(SHORTEST, LONGEST)
             case "idle":
-                found.idle = option.duration(SHORTEST, LONGEST)
+                found.idle = option.seconds(SHORTEST, LONGEST)
             case "maxtcpqueries":
                 found.queries = option.integer(-1)
             case _:

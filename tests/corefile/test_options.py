@@ -38,6 +38,8 @@ VALUES: list[tuple[str, Callable[[Line], Any], Any]] = [
     ("p", lambda line: line.integer(default=0), 0),
     ("p 1h30m", lambda line: line.duration(), 5400.0),
     ("p", lambda line: line.duration(default=2.5), 2.5),
+    ("p 10", lambda line: line.seconds(1, 60), 10.0),
+    ("p 1m", lambda line: line.seconds(), 60.0),
     ("p 10%", lambda line: line.percent(10, 90), 10),
     ("p", lambda line: line.percent(default=10), 10),
     ("p Example.ORG a.", lambda line: line.zones(), _names("example.org", "a")),
@@ -85,6 +87,7 @@ ERRORS: list[tuple[str, Callable[[Line], Any], str]] = [
     ("p 5", lambda line: line.integer(high=4), "p must be at most 4, not 5"),
     ("p 5", lambda line: line.duration(), 'time: missing unit in duration "5"'),
     ("p 1s", lambda line: line.duration(low=2), "p must be at least 2s, not 1s"),
+    ("p 61", lambda line: line.seconds(1, 60), "p must be between 1s and 1m0s, not 1m1s"),
     (
         "p 10",
         lambda line: line.percent(),

@@ -19,6 +19,12 @@ def test_all_may_be_said() -> None:
     assert (plugin.read, plugin.write, plugin.idle, plugin.queries) == (1.0, 86400.0, 2.0, -1)
 
 
+def test_a_number_without_a_unit_is_one_of_seconds() -> None:
+    plugin = timeouts.setup(directives("timeouts {\nread 10\nidle 60\n}"), Outside().context())
+
+    assert (plugin.read, plugin.idle) == (10.0, 60.0)
+
+
 @pytest.mark.parametrize(
     "text",
     [
