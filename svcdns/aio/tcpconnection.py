@@ -24,7 +24,7 @@ from svcdns.aio.tcpleg import Leg
 from svcdns.proxy.balancer import Endpoint
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.proxyprotocol import header
-from svcdns.proxy.served import Served
+from svcdns.proxy.served import EMPTY_RESPONSE, Served
 
 ATTEMPT_SECONDS = (0.25, 0.5, 1.0, 2.0)
 """Time-outs of the attempts while another endpoint is left to try (rule R131)."""
@@ -285,6 +285,7 @@ class Connection:
         near = self._client_leg = Leg(self, self._client, outbound=False)
         far = self._endpoint_leg = Leg(self, upstream, outbound=True)
         near.peer, far.peer = far, near
+        near.keeps = far.keeps = served.plan.retry == EMPTY_RESPONSE
         self.poller.retarget(far.descriptor, far)
         if served.plan.proxy_protocol:
             self._introduce(upstream)

@@ -27,6 +27,9 @@ BURST = 16
 SPLICE_WORTH_OCTETS = 16_384
 """A burst that moved less ends splicing: two system calls more than a copy, for nothing."""
 
+KEPT_OCTETS = 16_384
+"""Of a client's first words, for a Service that lets them be said twice (HAProxy: a buffer)."""
+
 _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
 _MORE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR | select.EPOLLPRI
@@ -64,6 +67,7 @@ class Leg:
         "descriptor",
         "ended",
         "folded",
+        "keeps",
         "octets",
         "peer",
         "sock",
@@ -82,6 +86,8 @@ class Leg:
         "Of these, already added to the endpoint's count."
         self.ended = False
         "Whether FIN was read and passed on."
+        self.keeps = False
+        "Whether what the client says first is kept until the endpoint answers."
         self.watches_out = outbound
         self._outbound = outbound
         self._blocked = False
@@ -131,6 +137,8 @@ class Leg:
                 self._end()
                 return
             self.octets += size
+            if self.keeps:
+                self._remember(data)
             try:
                 sent = send(data)
             except BlockingIOError:
@@ -154,6 +162,8 @@ class Leg:
     def push(self, data: bytes) -> None:
         """Move *data*, which was read from this leg's socket before the leg was."""
         self.octets = len(data)
+        if self.keeps:
+            self._remember(data)
         try:
             sent = self.peer.sock.send(data)
         except BlockingIOError:
@@ -165,6 +175,17 @@ class Leg:
         if sent < len(data):
             self._pending = memoryview(data)[sent:]
             self._block()
+
+    def _remember(self, data: bytes) -> None:
+        """Keep the client's first words, until it says more or the endpoint says something."""
+        if self._outbound:
+            self.peer.keeps = self.keeps = False
+            self.peer._unsent = b""
+        elif self.octets == len(data) <= KEPT_OCTETS:
+            self._unsent = data
+        else:
+            self.keeps = False
+            self._unsent = b""
 
     def _keep(self, data: bytes) -> None:
         """Remember *data*, which the peer did not take, if it is all that there ever was."""
@@ -268,9 +289,10 @@ class Leg:
     def _spared(self) -> bool:
         """Hide the reset of an endpoint that has taken nothing and said nothing.
 
-        A server that stops resets what its accept queue holds.  What has been sent is never sent
-        to another one, not even when it was not acknowledged: it may have been acted on.
-        Precedent: Envoy's ``reset-before-request``.
+        A server that stops resets what its accept queue holds.  What has been sent is not sent to
+        another one, not even when it was not acknowledged: it may have been acted on.  Only where
+        the Service says that this does no harm it is.
+        Precedent: Envoy's ``reset-before-request``, HAProxy's ``retry-on empty-response``.
         """
         near = self.peer
         if not self._outbound or self.octets or near.octets != len(near._unsent):

@@ -28,7 +28,7 @@ from svcdns.proxy.listeners import Key, Listener, Need, Surroundings, Unbindable
 from svcdns.proxy.model import ForwardingPlan, ServicePlan
 from svcdns.proxy.outlier import EjectionRules
 from svcdns.proxy.proxyprotocol import VERSIONS
-from svcdns.proxy.served import Served, networks
+from svcdns.proxy.served import EMPTY_RESPONSE, Served, networks
 from svcdns.proxy.traffic import publish
 
 DESCRIPTORS_KEPT = 128
@@ -159,6 +159,11 @@ class UserspaceProxy:
             self._log.warning(
                 "%s: svcdns.io/proxy-protocol: %r is none of %s; no header is sent",
                 service.id, service.proxy_protocol, ", ".join(VERSIONS),
+            )  # fmt: skip
+        if service.retry not in ("", EMPTY_RESPONSE):
+            self._log.warning(
+                "%s: svcdns.io/retry: %r is not %s; nothing is said twice",
+                service.id, service.retry, EMPTY_RESPONSE,
             )  # fmt: skip
 
     def _let_go(self, served: Served, gone: list[Endpoint]) -> None:

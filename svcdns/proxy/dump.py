@@ -108,6 +108,8 @@ def _details(service: ServicePlan) -> Iterator[str]:
         yield f"balance: {service.balance}"
     if service.proxy_protocol:
         yield f"PROXY protocol: {service.proxy_protocol}"
+    if service.retry:
+        yield f"retry: {service.retry}"
     for one in service.left_out:
         where = _spell(one.address, one.port) if one.port else one.address
         yield f"left out: {where}: {one.reason} ({one.rule})"

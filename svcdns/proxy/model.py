@@ -125,6 +125,8 @@ class ServicePlan(Struct, frozen=True, gc=False):
     "Value of the ``svcdns.io/balance`` annotation; userspace only."
     proxy_protocol: str = ""
     "Value of the ``svcdns.io/proxy-protocol`` annotation: ``v1``, ``v2`` or empty."
+    retry: str = ""
+    "Value of the ``svcdns.io/retry`` annotation; userspace only."
 
     def verdict(self, policy: Policy) -> Verdict:
         """What a connection under *policy* gets (rule R50)."""

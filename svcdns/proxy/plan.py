@@ -49,6 +49,7 @@ PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
 
 BALANCE_ANNOTATION = "svcdns.io/balance"
 PROXY_PROTOCOL_ANNOTATION = "svcdns.io/proxy-protocol"
+RETRY_ANNOTATION = "svcdns.io/retry"
 TRIGGER_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
 
 AFFINITY_SECONDS = 10800
@@ -146,6 +147,7 @@ def _plan_port(
         tuple(sorted([*refused, *usable.left_out])) if refused else usable.left_out,
         annotations.get(BALANCE_ANNOTATION, "").strip(),
         annotations.get(PROXY_PROTOCOL_ANNOTATION, "").strip(),
+        annotations.get(RETRY_ANNOTATION, "").strip(),
     )
     return plan, candidates
 

@@ -11,6 +11,10 @@ from svcdns.proxy.outlier import EjectionRules
 CONNECT_SECONDS_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0)
 """Buckets of the connect time: from a fast loopback to Envoy's connect time-out."""
 
+EMPTY_RESPONSE = "empty-response"
+"""Value of the ``svcdns.io/retry`` annotation: what a client has said may be said again to another
+endpoint, if the first one resets the connection without a word (HAProxy's ``retry-on``)."""
+
 Network = IPv4Network | IPv6Network
 
 

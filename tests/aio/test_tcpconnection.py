@@ -5,6 +5,7 @@ import errno
 import logging
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -179,11 +180,11 @@ class TestEndpointsThatReset:
 
     QUEUE = f"{address(3200)}:9000"
 
-    async def stands_in_it(self, proxy: UserspaceProxy, other: str, protocol: str = "") -> None:
+    async def stands_in_it(self, proxy: UserspaceProxy, other: str, **more: Any) -> None:
         """Wait until a client waits in the queue; then there is another endpoint as well."""
         (served,) = proxy.services.values()
         await until(lambda: [e.connections for e in served.endpoints()] == [1])
-        plan = service_plan(FRONT, other, self.QUEUE, proxy_protocol=protocol)
+        plan = service_plan(FRONT, other, self.QUEUE, **more)
         proxy.apply(forwarding_plan(plan))
 
     async def test_a_client_that_has_said_nothing_does_not_notice(
@@ -229,6 +230,49 @@ class TestEndpointsThatReset:
                     await receive_all(client)
             assert server.taken == 0
             assert served.retries == 0
+
+    @pytest.mark.parametrize(("size", "again"), [(3, True), (16_384, True), (16_385, False)])
+    async def test_unless_the_service_says_that_it_does_no_harm(
+        self, queue: socket.socket, size: int, again: bool
+    ) -> None:
+        """``svcdns.io/retry: empty-response``, as far as the words are kept."""
+        words, retry = b"w" * size, "empty-response"
+        plan = service_plan(FRONT, self.QUEUE, retry=retry)
+        async with endpoints(1) as (server,), proxying(plan) as proxy:
+            with await dial(*FRONT_ADDRESS) as client:
+                await self.stands_in_it(proxy, server.name, retry=retry)
+                client.send(words)
+                await until(lambda: [leg_octets(c) for c in running(proxy)] == [size])
+                queue.close()
+                if again:
+                    got = b""
+                    while len(got) < size:
+                        got += await receive(client)
+                    assert got == words
+                    assert [kept(c) for c in running(proxy)] == [b""]
+                else:
+                    with pytest.raises(ConnectionResetError):
+                        await receive_all(client)
+            assert server.taken == int(again)
+
+    async def test_after_the_endpoints_first_word_a_reset_is_passed_on_in_any_case(self) -> None:
+        async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.read(100))
+            await reader.read(100)
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcpconnection.RESET)
+            writer.transport.abort()
+
+        async with endpoints(2, hang_up) as servers:
+            names = (s.name for s in servers)
+            async with proxying(service_plan(FRONT, *names, retry="empty-response")):
+                with await dial(*FRONT_ADDRESS) as client:
+                    client.send(b"one")
+                    assert await receive(client) == b"one"
+                    client.send(b"two")
+                    with pytest.raises(ConnectionResetError):
+                        await receive_all(client)
+                assert sum(s.taken for s in servers) == 1
 
     async def test_an_end_without_a_word_is_an_answer(self) -> None:
         """FIN is not RST: a server may mean it."""
@@ -293,7 +337,7 @@ class TestEndpointsThatReset:
             plan = service_plan(FRONT, self.QUEUE, proxy_protocol="v1")
             async with proxying(plan) as proxy:
                 with await dial(*FRONT_ADDRESS) as client:
-                    await self.stands_in_it(proxy, server.name, "v1")
+                    await self.stands_in_it(proxy, server.name, proxy_protocol="v1")
                     queue.close()
                     host, number = client.getsockname()
                     front, at = FRONT_ADDRESS
@@ -304,6 +348,10 @@ class TestEndpointsThatReset:
 def running(proxy: UserspaceProxy) -> list[Connection]:
     assert proxy._tcp is not None
     return list(proxy._tcp.connections)
+
+
+def kept(connection: Connection) -> bytes:
+    return connection._client_leg._unsent if connection._client_leg else b""
 
 
 def leg_octets(connection: Connection) -> int:

@@ -265,7 +265,11 @@ async def test_a_reload_of_a_thousand_services_breaks_no_connection() -> None:
 
 @pytest.mark.slow
 async def test_no_connection_fails_while_one_endpoint_lives() -> None:
-    """Endpoints are killed and replaced at random, plans follow late, 500 connections a second."""
+    """Endpoints are killed and replaced at random, plans follow late, 500 connections a second.
+
+    An endpoint that stops resets the requests in its accept queue, about one in 30,000 here; the
+    Service says that they may be repeated.
+    """
     rng = random.Random(11)
     outcomes: Counter[str] = Counter()
 
@@ -280,8 +284,9 @@ async def test_no_connection_fails_while_one_endpoint_lives() -> None:
 
     async with endpoints(4, answer) as servers:
         safe = servers[0]
-        plan = forwarding_plan(service_plan(FRONT, *(s.name for s in servers)))
-        async with proxying(service_plan(FRONT, *(s.name for s in servers))) as proxy:
+        again = "empty-response"
+        first = service_plan(FRONT, *(s.name for s in servers), retry=again)
+        async with proxying(first) as proxy:
             tasks = []
             for tick in range(150):
                 victim = rng.choice([s for s in servers if s is not safe])
@@ -293,7 +298,7 @@ async def test_no_connection_fails_while_one_endpoint_lives() -> None:
                     safe = rng.choice([s for s in servers if s._server is not None])
                 if tick % 50 == 49:
                     alive = [s.name for s in servers if s._server is not None]
-                    plan = forwarding_plan(service_plan(FRONT, *alive, safe.name))
+                    plan = forwarding_plan(service_plan(FRONT, *alive, safe.name, retry=again))
                     proxy.apply(plan)
                 tasks += [asyncio.create_task(one()) for _ in range(10)]
                 await pace(0.02)

@@ -30,7 +30,11 @@ def stored() -> Store:
             healthCheckNodePort=31000,
             loadBalancerSourceRanges=["198.51.100.0/24"],
             sessionAffinity="ClientIP",
-            annotations={"svcdns.io/balance": "round-robin", "svcdns.io/proxy-protocol": "v1"},
+            annotations={
+                "svcdns.io/balance": "round-robin",
+                "svcdns.io/proxy-protocol": "v1",
+                "svcdns.io/retry": "empty-response",
+            },
         ),
         slice_of("web", [endpoint("p3"), endpoint("p4", "unready")]),
         service("six", "fd00:10:96::6"),
@@ -49,6 +53,7 @@ shop/web:http/TCP IPv4  ClusterIP     10.96.5.5:80        Cluster  forward  10.2
     LoadBalancer only from: 198.51.100.0/24
     balance: round-robin
     PROXY protocol: v1
+    retry: empty-response
     left out: 10.244.2.22:8080: not ready (R58)
 health check of shop/web at port 31000: 0 ready here
 unused addresses are dropped in: 10.96.0.0/16, fd00:10:96::/112 (R25)

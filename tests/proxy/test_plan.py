@@ -61,7 +61,11 @@ def test_a_whole_plan() -> None:
         externalIPs=["192.0.2.9"],
         externalTrafficPolicy="Local",
         sessionAffinity="ClientIP",
-        annotations={"svcdns.io/balance": " least-connections ", "svcdns.io/proxy-protocol": "v2"},
+        annotations={
+            "svcdns.io/balance": " least-connections ",
+            "svcdns.io/proxy-protocol": "v2",
+            "svcdns.io/retry": "empty-response",
+        },
     )
     found = planned(raw, slice_of("web", [endpoint("p2"), endpoint("p3"), endpoint("p4", "dead")]))
     here = Backend("10.244.1.12", 8080, True, "p2")
@@ -86,6 +90,7 @@ def test_a_whole_plan() -> None:
         left_out=found.left_out,
         balance="least-connections",
         proxy_protocol="v2",
+        retry="empty-response",
     )
 
 

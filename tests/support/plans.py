@@ -33,6 +33,7 @@ def service_plan(
     serving: tuple[str, ...] | None = None,
     balance: str = "",
     proxy_protocol: str = "",
+    retry: str = "",
 ) -> ServicePlan:
     """Make a service port with one frontend, ``address:port``."""
     address, _, port = frontend.rpartition(":")
@@ -51,6 +52,7 @@ def service_plan(
         serving=usable if serving is None else backends(*serving),
         balance=balance,
         proxy_protocol=proxy_protocol,
+        retry=retry,
     )
 
 
