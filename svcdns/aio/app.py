@@ -89,6 +89,7 @@ class App:
         self._unusable: dict[str, ConfigError] = {}
         "Sources of clusters that no configuration can be taken from."
         self._workers: Workers | None = None
+        self._kin = os.urandom(8).hex()
         self._listening = False
         "Whether queries are taken; on reload the old listeners take them until the end."
         self._complaint = ""
@@ -176,7 +177,11 @@ class App:
 
     def _build(self, loaded: Loaded) -> Configuration:
         lent = environment(
-            self._registry, self._clusters, write=self._writer.write, spawn=self._spawn
+            self._registry,
+            self._clusters,
+            write=self._writer.write,
+            spawn=self._spawn,
+            kin=self._kin,
         )
         logs.set_level(debug=any(block.named("debug") for block in loaded.blocks))
         for text in loaded.warnings:
@@ -252,7 +257,7 @@ class App:
 
             self._workers = Workers(
                 self._listeners, self._upstreams.settle, self._registry, self._clusters,
-                self._writer, self._run,
+                self._writer, self._kin, self._run,
             )  # fmt: skip
         if self._workers:
             await self._workers.change(generation.loaded.blocks, generation.configuration)

@@ -23,6 +23,7 @@ def environment(
     *,
     write: Callable[[str], None],
     spawn: Callable[[Ask], None],
+    kin: str = "",
     warn: Callable[[str], None] | None = None,
 ) -> Environment:
     """Make the environment of a server in this process.
@@ -32,6 +33,7 @@ def environment(
         clusters: Outlive the configuration.
         write: Puts one line into the log.
         spawn: Carries out what nobody waits for.
+        kin: Random text that only the processes of this server know.
         warn: Takes what is odd about the configuration; by default the log.
     """
     return Environment(
@@ -48,6 +50,7 @@ def environment(
         interfaces=interfaces(),
         hostname=socket.gethostname(),
         processors=processors(),
+        kin=kin,
     )
 
 

@@ -60,6 +60,8 @@ class Assignment(Struct, frozen=True):
     "Of *clusters*, those that change."
     sockets: Mapping[Listen, Sockets]
     writer: LineWriter
+    kin: str = ""
+    "What the processes of this server know each other by."
 
 
 class Worker(asyncio.Protocol):
@@ -105,6 +107,7 @@ class Worker(asyncio.Protocol):
             self._assignment.clusters,
             write=self._assignment.writer.write,
             spawn=spawn,
+            kin=self._assignment.kin,
             warn=lambda _said_before: None,
         )
         configuration = build(self._assignment.blocks, lent)

@@ -69,6 +69,7 @@ class Workers:
         registry: Registry,
         clusters: Clusters,
         writer: LineWriter,
+        kin: str,
         run: Run,
     ) -> None:
         """Prepare, without workers yet.
@@ -79,6 +80,7 @@ class Workers:
             registry: Of this process.
             clusters: Workers inherit them.
             writer: Of the log, which workers inherit too.
+            kin: What workers know this server's processes by.
             run: Starts a task that ends with the process.
         """
         self._listeners = listeners
@@ -86,6 +88,7 @@ class Workers:
         self._registry = registry
         self._clusters = clusters
         self._writer = writer
+        self._kin = kin
         self._run = run
         self._blocks: tuple[ServerBlock, ...] = ()
         self._configuration: Configuration
@@ -235,7 +238,12 @@ class Workers:
         self._writer.flush()
         sockets = self._listeners.sockets_at(place)
         assignment = Assignment(
-            self._blocks, self._clusters, self._configuration.clusters, sockets, self._writer
+            self._blocks,
+            self._clusters,
+            self._configuration.clusters,
+            sockets,
+            self._writer,
+            self._kin,
         )
         try:
             child = fork(partial(self._work, assignment), _descriptors(sockets))

@@ -385,6 +385,8 @@ class Context(Struct, frozen=True):
     "CoreDNS's ``view`` label: the name that the block's ``view`` gives it."
     processors: int = 1
     "That this process may use (``multisocket``)."
+    kin: str = ""
+    "Random text that only the processes of this server know (``loop``); empty: there is one."
 
     def path(self, text: str) -> str:
         """Give the path that an option means, below *root* unless it is absolute."""

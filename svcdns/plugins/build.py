@@ -65,6 +65,8 @@ class Environment:
     hostname: str = "localhost"
     processors: int = 1
     "That this process may use."
+    kin: str = ""
+    "Random text that only the processes of this server know."
 
 
 @dataclass(slots=True)
@@ -166,6 +168,7 @@ class _Built:
             hostname=environment.hostname,
             view=next((one.args[0] for one in block.named("view") if one.args), ""),
             processors=environment.processors,
+            kin=environment.kin,
         )
         self.plugins = registry.build(block, context)
         for plugin in self.plugins:

@@ -11,7 +11,9 @@ Syntax
     loop
 
 At start, for half a minute or until it has answered, every upstream of the block's ``forward`` gets
-a query for a random name that nobody else can know.  Who sends it back to us is a loop.
+a query for a random name that nobody else can know.  Who sends it back to us is a loop.  With
+``multisocket`` it may come back to another process, which knows the name by a part that all of them
+have in common, and answers with a record that none but them can write.
 
 Examples:
 --------
@@ -39,7 +41,9 @@ from svcdns.corefile.options import once
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import Rcode, RRType
 from svcdns.dns.message import build_query
-from svcdns.dns.name import MAX_NAME, ROOT, join
+from svcdns.dns.name import MAX_NAME, ROOT, join, labels
+from svcdns.dns.rdata import hinfo
+from svcdns.dns.response import Record, Response
 from svcdns.plugins.base import (
     Ask,
     Context,
@@ -52,6 +56,7 @@ from svcdns.plugins.base import (
     Outcome,
     Periodic,
     Plugin,
+    Reply,
     Request,
     Result,
 )
@@ -99,11 +104,17 @@ class Loop:
     name = NAME
 
     def __init__(
-        self, zone: bytes, random: Callable[[], float], write: Callable[[str], None]
+        self,
+        zone: bytes,
+        random: Callable[[], float],
+        write: Callable[[str], None],
+        kin: str = "",
     ) -> None:
         self._zone = zone if len(zone) < MAX_NAME - 50 else ROOT
         self._random = random
         self._write = write
+        self._kin = kin.encode()
+        self._sign = hinfo(b"svcdns", b"loop-" + self._kin)
         self._forwarding: list[Forwarding] = []
         self._watched: dict[Proxy, _Watched] = {}
         self._names: dict[bytes, Proxy] = {}
@@ -116,21 +127,29 @@ class Loop:
     def serve(self, request: Request, proceed: Handler) -> Outcome:
         """Recognise our own probes."""
         query = request.query
-        if query.qtype != RRType.HINFO or query.name not in self._names:
+        if query.qtype != RRType.HINFO:
             return proceed(request)
-        proxy = self._names[query.name]
-        watched = self._watched[proxy]
-        watched.returned = True
-        if not proxy.looping:
-            proxy.looping = True
-            self._write(
-                f"[ERROR] plugin/loop: Loop ({request.client.address}:{request.client.port} ->"
-                f" {request.client.local_address}:{request.client.local_port}) detected: upstream"
-                f" {proxy.address} sends queries back to this server and is not used any more;"
-                " name another resolver in 'forward' (a resolv.conf with 127.0.0.53 is the usual"
-                " cause)"
-            )
-        return Failed(Rcode.REFUSED, plugin=NAME)
+        if query.name in self._names:
+            client = request.client
+            where = f"{client.address}:{client.port} -> {client.local_address}:{client.local_port}"
+            self._found(self._names[query.name], where)
+            return Failed(Rcode.REFUSED, plugin=NAME)
+        if self._kin and self._kin in labels(query.name)[1:2]:
+            record = Record(query.qname, RRType.HINFO, 0, self._sign)
+            return Reply(Response(answer=(record,)), plugin=NAME)
+        return proceed(request)
+
+    def _found(self, proxy: Proxy, where: str) -> None:
+        self._watched[proxy].returned = True
+        if proxy.looping:
+            return
+        proxy.looping = True
+        self._write(
+            f"[ERROR] plugin/loop: Loop ({where}) detected: upstream"
+            f" {proxy.address} sends queries back to this server and is not used any more;"
+            " name another resolver in 'forward' (a resolv.conf with 127.0.0.53 is the usual"
+            " cause)"
+        )
 
     def look(self, now: float) -> tuple[Ask, ...]:
         """Give the probes that are due."""
@@ -147,8 +166,8 @@ class Loop:
         return tuple(asks)
 
     def _probe(self, proxy: Proxy, watched: _Watched) -> Ask:
-        labels = [str(int(self._random() * _PROBE_DIGITS)).encode() for _ in range(2)]
-        watched.name = join(labels, self._zone)
+        chance = [str(int(self._random() * _PROBE_DIGITS)).encode() for _ in range(2)]
+        watched.name = join([chance[0], self._kin or chance[1]], self._zone)
         watched.returned = False
         self._names[watched.name] = proxy
         wire = build_query(watched.name, RRType.HINFO)
@@ -162,6 +181,8 @@ class Loop:
     def _probed(self, proxy: Proxy, watched: _Watched, result: Result, now: float) -> None:
         self._names.pop(watched.name, None)
         watched.name = b""
+        if isinstance(result, Exchanged) and self._kin and self._sign in result.wire:
+            self._found(proxy, "by way of another process")
         if watched.returned:
             watched.due = now + AGAIN_SECONDS
         elif isinstance(result, Exchanged):
@@ -181,4 +202,4 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Loop:
     """Read the directive."""
     once(directives).end()
     zone = context.zones[0] if context.zones else ROOT
-    return Loop(zone, context.random, context.write)
+    return Loop(zone, context.random, context.write, context.kin)

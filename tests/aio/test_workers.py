@@ -344,3 +344,16 @@ async def test_ready_says_yes_when_all_processes_answer(tmp_path: Path) -> None:
     async with site(tmp_path, "multisocket 4") as found:
         assert (await found.get("ready", "/ready"))[0] == 200
         assert await found.metric("svcdns_workers") == 3
+
+
+async def test_a_loop_is_found_whichever_process_the_probes_come_back_to(tmp_path: Path) -> None:
+    # The old workers know probes as well: one may read them when the new ones have begun.
+    more = "multisocket 4\n loop\n forward example 127.0.0.1:"
+    async with site(tmp_path, f"{more}{free_port()}") as found:
+        found.write(f"{more}{found.server.port}")
+        found.server.process.send_signal(signal.SIGUSR1)
+        await found.server.says("Reloading complete")
+
+        await until(lambda: sum("Loop (" in line for line in found.server.lines) == 4, 20.0)
+        assert await found.answers("www.example.") == {"REFUSED": QUERIES}
+        assert await found.answers() == {"10.96.0.1": QUERIES}

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from svcdns.errors import CorefileError
@@ -137,3 +138,46 @@ def test_upstreams_that_are_gone_are_forgotten() -> None:
 def test_what_is_refused(text: str) -> None:
     with pytest.raises(CorefileError):
         set_up(loop.setup, text)
+
+
+def kin(text: str) -> World:
+    """A process of a server whose processes know each other by *text*."""
+    world = World()
+    context = msgspec.structs.replace(world.outside.context(), kin=text)
+    world.loop = loop.setup(directives("loop"), context)
+    world.loop.meet([world.loop, world.forwards])
+    world.server = server_of([world.loop, world.forwards])
+    return world
+
+
+def test_a_probe_that_comes_back_to_another_process_is_a_loop() -> None:
+    prober, sibling = kin("0123456789abcdef"), kin("0123456789abcdef")
+    first, second = prober.loop.look(0.0)
+
+    answer = sibling.comes_back(first)
+    assert isinstance(answer, Rendered)
+    (wire,) = answer.wires
+    first.resume(Exchanged(wire, 0.01), 1.0)
+    second.resume(Exchanged(b"", 0.01), 1.0)
+
+    assert prober.looping() == [True, False]
+    assert "detected: upstream 192.0.2.1:53" in prober.outside.lines[0]
+    assert sibling.looping() == [False, False]
+    assert sibling.outside.lines == []
+
+
+def test_a_probe_of_another_server_is_forwarded_as_any_query() -> None:
+    (first, _), stranger = kin("0123456789abcdef").loop.look(0.0), kin("fedcba9876543210")
+
+    assert isinstance(stranger.comes_back(first), Ask)
+
+
+def test_a_probe_s_question_alone_is_no_proof() -> None:
+    """An upstream that echoes the question refuses HINFO, no more."""
+    prober = kin("0123456789abcdef")
+    first, _ = prober.loop.look(0.0)
+    assert isinstance(first.command, Exchange)
+
+    first.resume(Exchanged(first.command.wire, 0.01), 1.0)
+
+    assert prober.looping() == [False, False]
