@@ -216,9 +216,9 @@ def _read(line: Line, context: Context) -> Forward:
         if target.path:
             content = context.read(target.path)
             found = read_nameservers(content, target.transport, options)
-            if not found:
-                raise line.error(f"no nameservers found: {target.path!r}")
             forward.targets.found(target, found)
+    if not forward.proxies.all and not any(target.host for target in targets):
+        raise line.error(f"no nameservers found: {' '.join(words)!r}")
     if len(forward.proxies.all) > MAX_UPSTREAMS:
         raise line.error(f"more than {MAX_UPSTREAMS} TOs configured: {len(forward.proxies.all)}")
     return forward

@@ -38,7 +38,7 @@ None known.
 Parity: CoreDNS ``plugin/health`` (corefile-features e).
 """
 
-from svcdns.corefile.options import last
+from svcdns.corefile.options import each
 from svcdns.corefile.syntax import Directive
 from svcdns.plugins.base import (
     Ask,
@@ -120,17 +120,19 @@ class _Poll:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Passive:
     """Read the directive."""
-    line = last(directives, context.warn)
-    address = line.listen(DEFAULT_ADDRESS)
-    lameduck = 0.0
-    for option in line.options():
-        if option.name != "lameduck":
-            raise option.unknown()
-        lameduck = option.duration(0)
+    # What one line says stays in force unless a later one says otherwise (setup.go parse).
+    address, lameduck = DEFAULT_ADDRESS, 0.0
+    lines = each(directives)
+    for line in lines:
+        address = line.listen(address)
+        for option in line.options():
+            if option.name != "lameduck":
+                raise option.unknown()
+            lameduck = option.duration(0)
     poll = _Poll(address, context)
     return Passive(
         NAME,
-        ServeHttp(address, {"/health": _ok}, line.directive),
+        ServeHttp(address, {"/health": _ok}, lines[-1].directive),
         LameDuck(lameduck),
         Periodic(NAME, POLL_SECONDS, poll.run),
     )

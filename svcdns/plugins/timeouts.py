@@ -40,7 +40,7 @@ None known.
 Parity: CoreDNS ``plugin/timeouts`` (rule J12).
 """
 
-from svcdns.corefile.options import last
+from svcdns.corefile.options import Line, each
 from svcdns.corefile.syntax import Directive
 from svcdns.plugins.base import Context
 from svcdns.plugins.passive import Passive
@@ -63,21 +63,25 @@ class Timeouts(Passive):
 
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Timeouts:
-    """Read the directive."""
-    line = last(directives, context.warn)
+    """Read the directives; what one says stays in force unless a later one says otherwise."""
     found = Timeouts()
-    if not line.directive.block:
-        raise line.error("timeouts block with no timeouts specified")
-    for option in line.options():
-        match option.name:
-            case "read":
-                found.read = option.seconds(SHORTEST, LONGEST)
-            case "write":
-                found.write = option.seconds(SHORTEST, LONGEST)
-            case "idle":
-                found.idle = option.seconds(SHORTEST, LONGEST)
-            case "maxtcpqueries":
-                found.queries = option.integer(-1)
-            case _:
-                raise option.unknown()
+    for line in each(directives):
+        if not line.directive.block:
+            raise line.error("timeouts block with no timeouts specified")
+        for option in line.options():
+            _read(option, found)
     return found
+
+
+def _read(option: Line, found: Timeouts) -> None:
+    match option.name:
+        case "read":
+            found.read = option.seconds(SHORTEST, LONGEST)
+        case "write":
+            found.write = option.seconds(SHORTEST, LONGEST)
+        case "idle":
+            found.idle = option.seconds(SHORTEST, LONGEST)
+        case "maxtcpqueries":
+            found.queries = option.integer(-1)
+        case _:
+            raise option.unknown()

@@ -222,13 +222,11 @@ REPEATED = (
     "cancel 1s",
     "chaos x",
     "etcd",
-    "health :8081",
     "https",
     "k8s_external",
     "loadbalance",
     "multisocket 2",
     "reload 5s",
-    "timeouts {\nread 1s\n}",
 )
 
 

@@ -418,6 +418,13 @@ def test_upstreams_come_from_a_file_and_change_with_it() -> None:
     ]
 
 
+def test_a_file_that_names_nobody_is_enough_beside_another_upstream() -> None:
+    """CoreDNS plugin/pkg/parse/host.go: only no name server at all is an error."""
+    world = World("forward . /empty 192.0.2.9", files={"/empty": b"search example\n"})
+
+    assert [proxy.address for proxy in world.plugin.proxies] == ["192.0.2.9:53"]
+
+
 @pytest.mark.parametrize("content", [None, b"", b"search example\n"])
 def test_a_file_that_names_nobody_any_more_changes_nothing(content: bytes | None) -> None:
     world = World("forward . /etc/resolv.conf", files=FILE)

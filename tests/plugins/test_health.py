@@ -40,6 +40,12 @@ def test_the_lame_duck_period(text: str, seconds: float) -> None:
     assert needs(text)[1] == LameDuck(seconds)
 
 
+def test_what_one_directive_says_stays_in_force_beside_another() -> None:
+    serve, duck, _ = needs("health :8081 {\nlameduck 5s\n}\nhealth")
+
+    assert (serve.address, duck) == (":8081", LameDuck(5.0))
+
+
 @pytest.mark.parametrize(
     ("text", "url"),
     [

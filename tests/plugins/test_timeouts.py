@@ -19,6 +19,13 @@ def test_all_may_be_said() -> None:
     assert (plugin.read, plugin.write, plugin.idle, plugin.queries) == (1.0, 86400.0, 2.0, -1)
 
 
+def test_several_directives_add_up() -> None:
+    text = "timeouts {\nread 1s\nidle 2s\n}\ntimeouts {\nidle 3s\n}"
+    plugin = timeouts.setup(directives(text), Outside().context())
+
+    assert (plugin.read, plugin.idle) == (1.0, 3.0)
+
+
 def test_a_number_without_a_unit_is_one_of_seconds() -> None:
     plugin = timeouts.setup(directives("timeouts {\nread 10\nidle 60\n}"), Outside().context())
 
