@@ -45,7 +45,11 @@ class Turns:
         self._queue.pop(worker, None)
 
     async def wait(self) -> None:
-        """Return when the caller may do one thing."""
+        """Return when the caller may do one thing; who had to wait ends the round he got.
+
+        What he does comes after the round, in a task, so it cannot be measured there: were the next
+        one let go on for the time that is left, all who wait would go on at once.
+        """
         if not self._queue and not (self._begun and self._loop.time() >= self._ends):
             self._begin()
             return
@@ -54,6 +58,7 @@ class Turns:
         def begin(_ends: float) -> None:
             if not mine.done():
                 mine.set_result(None)
+                self._ends = 0.0
 
         self.queue(begin)
         try:

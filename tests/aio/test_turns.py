@@ -83,12 +83,41 @@ async def test_who_asks_twice_works_once_and_who_leaves_not_at_all() -> None:
     assert done == ["first", "again"]
 
 
-async def test_waiting_lets_one_go_on_in_each_round() -> None:
-    turns = Turns(0.0)
-    waiting = [asyncio.ensure_future(turns.wait()) for _ in range(4)]
-    await rounds(2)
-    assert sum(one.done() for one in waiting) < 4
+async def test_of_those_that_wait_one_goes_on_in_each_round() -> None:
+    """What they do comes after the round, so there is no telling how many have time in it."""
+    turns = Turns(0.002)
+    went_on: list[int] = []
+
+    def use_up(ends: float) -> None:
+        while asyncio.get_running_loop().time() < ends:
+            pass
+
+    async def ask() -> None:
+        await turns.wait()
+        went_on[-1] += 1
+
+    def count() -> None:
+        went_on.append(0)
+        asyncio.get_running_loop().call_soon(count)
+
+    waiting = [asyncio.ensure_future(ask()) for _ in range(20)]
+    count()
+    turns.take(use_up)
     await asyncio.gather(*waiting)
+
+    assert sum(went_on) == 20
+    assert max(went_on) == 1
+
+
+async def test_who_waits_in_vain_lets_the_next_one_go_on() -> None:
+    turns = Turns(0.0)
+    turns.take(lambda _ends: None)
+    waiting = [asyncio.ensure_future(turns.wait()) for _ in range(3)]
+    await rounds(1)
+    waiting[0].cancel()
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(*waiting[1:])
 
 
 async def test_who_is_cancelled_while_waiting_leaves_the_queue() -> None:
