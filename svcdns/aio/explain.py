@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from svcdns.aio.forwarding import NODE_ADDRESS, can_bind
 from svcdns.aio.interfaces import interfaces
 from svcdns.aio.manifests import ManifestDirectory
-from svcdns.aio.up import NODE_ADDRESS, can_bind
 from svcdns.corefile.syntax import ServerBlock
 from svcdns.dns.matching import answers, question_end
 from svcdns.dns.message import Message, build_query, parse_response

@@ -17,6 +17,7 @@ from pathlib import Path
 from time import time_ns
 from typing import TypeAlias
 
+from svcdns.aio.leavable import leavable
 from svcdns.errors import ConfigError, ManifestError
 from svcdns.kube.changes import summarise
 from svcdns.kube.documents import MAX_OCTETS
@@ -85,13 +86,24 @@ class ManifestDirectory:
         Raises:
             ConfigError: There is no such directory.
         """
+        self._take(*self._first())
+
+    async def begin(self) -> None:
+        """Do as :meth:`load` does, but leave the loop free while files are read.
+
+        Raises:
+            ConfigError: There is no such directory.
+        """
+        self._take(*await leavable(self._first))
+
+    def _first(self) -> tuple[Look, list[_Read]]:
         if not self.path.exists():
             raise ConfigError(f"{self.path}: no such directory: name one that holds manifests")
         look = self._look()
         if "." in look.unreadable:
             raise ConfigError(f"{self.path}: {look.unreadable['.']}")
         self._last = look
-        self._take(look, self._read(look))
+        return look, self._read(look)
 
     async def run(self) -> None:
         """Take up changes until cancelled."""

@@ -22,10 +22,11 @@ from msgspec import Struct
 
 from svcdns.aio.echo import EchoEndpoints
 from svcdns.aio.explain import ask_server
+from svcdns.aio.forwarding import NODE_ADDRESS, Forwarding, can_bind, first_port
 from svcdns.aio.interfaces import interfaces
 from svcdns.aio.listeners import Listeners
 from svcdns.aio.manifests import SUFFIXES
-from svcdns.aio.up import NODE_ADDRESS, SOURCE, Forwarding, Settings, can_bind, corefile, first_port
+from svcdns.aio.up import SOURCE, Settings, corefile
 from svcdns.aio.upstream import Upstreams
 from svcdns.corefile.parser import parse
 from svcdns.dns.constants import rcode_text, type_number
@@ -233,7 +234,7 @@ class ServiceNetwork:
         """Forward and echo until it is over."""
         echo = EchoEndpoints(self._store)
         await echo.start()
-        forwarding = Forwarding(self._store, self._settings, self._reach, Registry())
+        forwarding = Forwarding(self._store, self._settings.node, self._reach, Registry())
         if self._settings.proxy:
             await forwarding.start()
         following = asyncio.ensure_future(echo.run())

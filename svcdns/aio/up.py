@@ -9,18 +9,18 @@ import asyncio
 import errno
 import logging
 import random
-import socket
 import time
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from svcdns.aio import exposition
 from svcdns.aio.addresses import reason
 from svcdns.aio.echo import EchoEndpoints
+from svcdns.aio.forwarding import NODE_ADDRESS, Forwarding, can_bind, first_port
 from svcdns.aio.http import Site, Sites
 from svcdns.aio.interfaces import interfaces
 from svcdns.aio.listeners import Listeners
@@ -29,36 +29,25 @@ from svcdns.aio.manifests import ManifestDirectory
 from svcdns.aio.needs import spawn_all
 from svcdns.aio.signals import Signals
 from svcdns.aio.upstream import Upstreams
-from svcdns.aio.userspace import UserspaceProxy
 from svcdns.corefile.parser import parse
 from svcdns.errors import ConfigError
 from svcdns.kube.inventory import Inventory
-from svcdns.kube.overview import UNPRIVILEGED, Reach, bound_port, render
-from svcdns.kube.store import Delta, Store
+from svcdns.kube.overview import Reach, render
+from svcdns.kube.store import Store
 from svcdns.metrics import Registry
 from svcdns.plugins.base import HttpAnswer
 from svcdns.plugins.build import Configuration, Environment, build
 from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.order import NAMES
-from svcdns.proxy.listeners import Surroundings
-from svcdns.proxy.model import NodeView, PlanOptions, ServicePlan
-from svcdns.proxy.plan import Planner
 from svcdns.proxy.top import UP_METRICS_ADDRESS
 
 RESOLV_CONF = Path("/etc/resolv.conf")
-FIRST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 SOURCE = "svcdns up"
 """Stands for the Corefile that we write ourselves, in messages."""
 
-GRACE = 1.0
-"""Seconds that forwarded connections have to end after Ctrl-C."""
-
 TTL = 5
 """Seconds of cluster answers: edits are to be seen."""
-
-NODE_ADDRESS = "127.0.0.1"
-"""Serves node ports."""
 
 log = logging.getLogger(__name__)
 
@@ -131,49 +120,13 @@ def machine_upstreams(settings: Settings, path: Path = RESOLV_CONF) -> tuple[str
     return (str(path),)
 
 
-def can_bind(address: str) -> bool:
-    """Try whether this machine lets us listen on an address."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as sock:
-            sock.bind((address, 0))
-    except OSError:
-        return False
-    return True
-
-
-def first_port() -> int:
-    """Find the lowest port that we may bind, by trying."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-        try:
-            sock.bind((NODE_ADDRESS, 1))
-        except OSError as error:
-            if error.errno != errno.EACCES:
-                return 1  # taken, so nothing stood in the way
-        else:
-            return 1
-    try:
-        return int(FIRST_PORT.read_text())
-    except (OSError, ValueError):
-        return UNPRIVILEGED
-
-
 class Up:
     """One running service network."""
 
     def __init__(self, settings: Settings, writer: LineWriter) -> None:
         """Prepare; *writer* takes what people read."""
         if settings.upstreams is None:
-            settings = Settings(
-                settings.directory,
-                settings.dns_address,
-                settings.dns_port,
-                settings.zone,
-                machine_upstreams(settings),
-                settings.proxy,
-                settings.node,
-                settings.metrics_address,
-            )
+            settings = replace(settings, upstreams=machine_upstreams(settings))
         self._settings = settings
         self._writer = writer
         self._registry = Registry()
@@ -196,7 +149,9 @@ class Up:
         try:
             store = configuration.clusters[0].store
             source = self._source(store)
-            source.load()
+            if not await self._read(source, signals):
+                return self._stopped()
+            self._check_node(store)
             await self._listen(listeners, configuration)
             await self._show_metrics(metrics)
             return await self._serve(store, source, configuration, signals)
@@ -234,6 +189,31 @@ class Up:
         reserved = (self._settings.dns_address, NODE_ADDRESS)
         inventory = Inventory(store, reserved=reserved, bindable=bindable)
         return ManifestDirectory(self._settings.directory, inventory)
+
+    async def _read(self, source: ManifestDirectory, signals: Signals) -> bool:
+        """Read the directory, however large; False when somebody ended that."""
+        reading = asyncio.ensure_future(source.begin())
+        wish = asyncio.ensure_future(signals.next())
+        try:
+            await asyncio.wait({reading, wish}, return_when=asyncio.FIRST_COMPLETED)
+            if wish.done():
+                return False
+            await reading
+            return True
+        finally:
+            for task in (wish, reading):
+                task.cancel()
+            await asyncio.gather(wish, reading, return_exceptions=True)
+
+    def _check_node(self, store: Store) -> None:
+        """Point out a ``--node`` that nothing declares: a misspelt one changes answers silently."""
+        name = self._settings.node
+        if name and ("", name) not in store.nodes:
+            declared = ", ".join(sorted(one for _, one in store.nodes)) or "none"
+            log.warning(
+                "--node %s: no such Node is declared (declared: %s): its zone is not known, and"
+                " only Pods with spec.nodeName %s are local", name, declared, name,
+            )  # fmt: skip
 
     async def _listen(self, listeners: Listeners, configuration: Configuration) -> None:
         try:
@@ -278,11 +258,12 @@ class Up:
         configuration: Configuration,
         signals: Signals,
     ) -> int:
-        echo = EchoEndpoints(store)
-        await echo.start()
         forwarding = None
         if self._settings.proxy:
-            forwarding = Forwarding(store, self._settings, self._reach, self._registry)
+            forwarding = Forwarding(store, self._settings.node, self._reach, self._registry)
+            forwarding.check()
+        echo = EchoEndpoints(store)
+        await echo.start()
         try:
             if forwarding:
                 await forwarding.start()
@@ -302,6 +283,9 @@ class Up:
             if forwarding:
                 await forwarding.stop()
             await echo.stop()
+        return self._stopped()
+
+    def _stopped(self) -> int:
         self._writer.write("svcdns up: stopped")
         return 0
 
@@ -319,65 +303,3 @@ class Up:
             )
         write("")
         self._writer.flush()
-
-
-class Forwarding:
-    """The proxy of a store: every change is planned and applied in the same turn of the loop."""
-
-    def __init__(self, store: Store, settings: Settings, reach: Reach, registry: Registry) -> None:
-        self._store = store
-        self._reach = reach
-        node = settings.node or min((name for _, name in store.nodes), default="")
-        view = NodeView(node, addresses=(NODE_ADDRESS,), bind_address=NODE_ADDRESS)
-        options = PlanOptions(loopback_node_ports=True)
-        self._planner = Planner(store, view, options)
-        self._handle: asyncio.Handle | None = None
-        self._here: dict[str, bool] = {}
-        around = Surroundings((NODE_ADDRESS,))
-        self._proxy = UserspaceProxy(registry=registry, bind=self._bind, around=around)
-
-    async def start(self) -> None:
-        """Forward what is there, and follow changes."""
-        await self._proxy.start()
-        self._apply()
-        self._store.subscribe(self._note)
-
-    async def stop(self) -> None:
-        """Close everything, after a second for what is under way."""
-        self._store.unsubscribe(self._note)
-        if self._handle:
-            self._handle.cancel()
-        self._planner.close()
-        await self._proxy.stop(GRACE)
-
-    def _note(self, _delta: Delta) -> None:
-        if self._handle is None:
-            self._handle = asyncio.get_running_loop().call_soon(self._apply)
-
-    def _apply(self) -> None:
-        self._handle = None
-        self._planner.update()
-        plan = self._planner.plan
-        # an IPv6 cluster IP that is not here was reported when its manifest was read
-        services = {key: one for key, one in plan.services.items() if self._is_here(one)}
-        self._proxy.apply(msgspec.structs.replace(plan, services=services))
-
-    def _is_here(self, plan: ServicePlan) -> bool:
-        """Tell whether this machine has an IPv6 cluster IP; IPv4 ones were given by us."""
-        if plan.family == 4 or not plan.frontends:
-            return True
-        address = plan.frontends[0].address
-        if address not in self._here:
-            self._here[address] = can_bind(address)
-        return self._here[address]
-
-    def _bind(self, address: str, port: int, protocol: str) -> tuple[str, int]:
-        """Say where a frontend is bound: privileged ports have a stand-in."""
-        if port >= self._reach.first_port:
-            return address, port
-        for service in self._store.services.values():
-            if address in service.addresses:
-                for one in service.ports:
-                    if (one.port, one.protocol) == (port, protocol):
-                        return address, bound_port(service, one, self._reach)
-        return address, port

@@ -92,6 +92,7 @@ class UserspaceProxy:
         self._drain_seconds = drain_seconds
         self._needs: dict[Listener, Need] = {}
         self._open: dict[Listener, TcpListener | UdpFrontend] = {}
+        self._refused: frozenset[Unbindable] = frozenset()
         self._leaving: set[Served] = set()
         self._timers: set[asyncio.TimerHandle] = set()
         self._descriptors = 0
@@ -127,9 +128,15 @@ class UserspaceProxy:
             self._retarget(need, failed)
         opened = [need.listener for need in change.open if self._listen(need, failed)]
         self._running().limit = max((self._descriptors - len(self._open)) // 2, 8)
-        for fault in failed:
-            self._log.warning("%s: %s", fault.service, fault.reason)
+        self._complain(failed)
         return Applied(tuple(opened), change.close, len(self._open), tuple(failed))
+
+    def _complain(self, failed: list[Unbindable]) -> None:
+        """Say what is wrong with frontends when it begins to be, not with every plan."""
+        for fault in failed:
+            if fault not in self._refused:
+                self._log.warning("%s: %s", fault.service, fault.reason)
+        self._refused = frozenset(failed)
 
     def _update_services(self, plan: ForwardingPlan) -> None:
         now = self._running().clock()

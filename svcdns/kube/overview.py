@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Iterator
 from msgspec import Struct
 
 from svcdns.kube.changes import state_of
+from svcdns.kube.inventory import ECHO_LABEL
 from svcdns.kube.objects import EndpointSlice, Service, ServicePort
 from svcdns.kube.store import Store
 
@@ -169,13 +170,26 @@ def _tries(store: Store, services: list[Service], reach: Reach) -> Iterator[tupl
         namespace = addressed[0].key[0]
         yield f"{dig} missing.{namespace}.svc.{reach.zone}", "NXDOMAIN with the SOA"
     if reach.proxy:
-        yield from _connections([one for one in addressed if _ready(store, one)], reach)
+        yield from _connections(store, [one for one in addressed if _ready(store, one)], reach)
 
 
 def _ready(store: Store, service: Service) -> bool:
     """Tell whether a Service has an endpoint that answers; without one, trying it only fails."""
     slices = store.slices_of(service.key)
     return any(endpoint.ready for one in slices for endpoint in one.endpoints or ())
+
+
+def _echoes(store: Store, service: Service) -> bool:
+    """Tell whether the ready endpoints are echo endpoints; others speak what they speak."""
+    pods = [
+        store.pods.get((service.key[0], endpoint.target_ref.name or ""))
+        if endpoint.target_ref
+        else None
+        for one in store.slices_of(service.key)
+        for endpoint in one.endpoints or ()
+        if endpoint.ready
+    ]
+    return bool(pods) and all(pod and ECHO_LABEL in (pod.metadata.labels or {}) for pod in pods)
 
 
 def _hostname(store: Store, headless: list[Service]) -> tuple[str, Service] | None:
@@ -188,7 +202,7 @@ def _hostname(store: Store, headless: list[Service]) -> tuple[str, Service] | No
     return None
 
 
-def _connections(services: list[Service], reach: Reach) -> Iterator[tuple[str, str]]:
+def _connections(store: Store, services: list[Service], reach: Reach) -> Iterator[tuple[str, str]]:
     ports = [(service, port) for service in services for port in service.ports]
     http = [pair for pair in ports if _is_http(pair[1])]
     http = http or [pair for pair in ports if pair[1].protocol == "TCP"]
@@ -206,7 +220,8 @@ def _connections(services: list[Service], reach: Reach) -> Iterator[tuple[str, s
             if port.protocol == "UDP":
                 address, number = service.addresses[0], bound_port(service, port, reach)
                 yield f"echo hello | nc -u -w1 {address} {number}", "UDP"
-                yield f"dig @{address} -p {number} +short TXT who.am.i", "DNS to the same port"
+                if _echoes(store, service):
+                    yield f"dig @{address} -p {number} +short TXT who.am.i", "DNS to the same port"
                 return
 
 

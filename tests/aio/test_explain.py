@@ -10,7 +10,7 @@ import dns.rrset
 import pytest
 
 from svcdns.aio import explain as shell
-from svcdns.aio.up import NODE_ADDRESS
+from svcdns.aio.forwarding import NODE_ADDRESS
 from svcdns.corefile.parser import parse
 from svcdns.dns.constants import RRType
 from svcdns.dns.name import from_text

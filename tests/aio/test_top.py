@@ -10,27 +10,47 @@ import signal
 import struct
 import sys
 import termios
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 from svcdns.aio.top import Unreachable, scrape
+from tests.support.manifests import pod, service, write
 from tests.support.ports import free_port
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
+APPS = tuple(f"{name}-{os.getpid()}" for name in ("web", "cart", "ledger", "clock"))
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
 
 @asynccontextmanager
-async def up(*more: str) -> AsyncIterator[str]:
-    """Run ``svcdns up`` on the demo; give its metrics address."""
+async def up() -> AsyncIterator[str]:
+    """Run ``svcdns up`` on four Services of our own; give its metrics address."""
     address = f"127.0.0.1:{free_port()}"
+    with TemporaryDirectory() as manifests:
+        (Path(manifests) / "a.yaml").write_bytes(write(*objects()))
+        async with running(address, manifests):
+            yield address
+
+
+def objects() -> Iterator[dict[str, Any]]:
+    """Make Services that no other process on this machine has."""
+    for app in APPS:
+        yield service(app, ports=[{"name": "http", "port": 8080}])
+        for number in range(2):
+            yield pod(f"{app}-{number}", app)
+
+
+@asynccontextmanager
+async def running(address: str, manifests: str) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "svcdns", "up", "--metrics-address", address,
-        "--dns-port", str(free_port()), "--upstream", "none", *more,
+        sys.executable, "-m", "svcdns", "up", manifests, "--metrics-address", address,
+        "--dns-port", str(free_port()), "--upstream", "none",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=ENVIRONMENT,
     )  # fmt: skip
     assert process.stdout is not None
@@ -38,7 +58,7 @@ async def up(*more: str) -> AsyncIterator[str]:
         async with asyncio.timeout(20):
             while b"Ctrl-C stops" not in (line := await process.stdout.readline()):
                 assert line, "svcdns up ended"
-        yield address
+        yield
     finally:
         process.terminate()
         await asyncio.wait_for(process.communicate(), 20)
@@ -110,7 +130,7 @@ async def test_a_program_gets_one_document() -> None:
     assert document["source"] == f"http://{address}/metrics"
     names = [one["name"] for one in document["services"]]
     assert names == sorted(names)
-    (web,) = (one for one in document["services"] if one["name"] == "default/web:http/TCP")
+    (web,) = (one for one in document["services"] if one["name"] == f"default/{APPS[0]}:http/TCP")
     assert web["endpoint_states"]["ready"] >= 2
 
 

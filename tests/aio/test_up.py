@@ -18,14 +18,13 @@ import pytest
 
 from svcdns.aio.up import (
     Settings,
-    can_bind,
     corefile,
     demo_directory,
-    first_port,
     machine_upstreams,
 )
 from svcdns.corefile.parser import parse
 from tests.support.manifests import pod, service, write
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 20.0
@@ -277,13 +276,6 @@ def test_the_machines_resolvers_are_used_unless_that_is_us(
     assert machine_upstreams(Settings(Path()), tmp_path / "missing") == ()
 
 
-def test_what_the_machine_lets_us_bind_is_found_by_trying() -> None:
-    assert can_bind("127.44.5.6")
-    assert not can_bind("203.0.113.7")
-    assert not can_bind("fd00::1:2:3")
-    assert 1 <= first_port() <= 65536
-
-
 async def test_metrics_are_where_they_were_asked_for() -> None:
     address = f"127.0.0.1:{free_port()}"
     async with up("--metrics-address", address) as running:
@@ -315,3 +307,60 @@ async def test_the_usual_metrics_address_may_be_taken() -> None:
             )
             await running.line("Ctrl-C stops")
             assert await running.stop() == 0
+
+
+async def test_a_second_one_on_the_same_manifests_says_so_in_one_line(tmp_path: Path) -> None:
+    name = f"twin-{os.getpid()}"
+    echo = {"svcdns.io/echo": "http"}
+    container = {"name": "c", "ports": [{"containerPort": 8080}]}
+    one = pod(f"{name}-0", name, labels=echo, spec={"containers": [container]})
+    ports = [{"name": "a", "port": 8080}, {"name": "b", "port": 8081, "targetPort": 8080}]
+    (tmp_path / "a.yaml").write_bytes(write(service(name, ports=ports), one))
+    async with up(str(tmp_path)) as first:
+        await first.line("Ctrl-C stops")
+        (address,) = await first.texts(f"{name}.default.svc.cluster.local.")
+        async with up(str(tmp_path)) as second:
+            line = await second.line("addresses of Services")
+            assert line.startswith(
+                f"addresses of Services: all 2 are in use, the first is {address} port 8080/TCP: "
+                "another 'svcdns up' seems to serve these manifests; stop it, or "
+            )
+            assert await asyncio.wait_for(second.process.wait(), DEADLINE) == 1
+            assert second.lines == [line]
+        async with up(str(tmp_path), "--no-proxy") as third:
+            assert await third.line("[ERROR] echo endpoint of Pod")
+            await third.line("Ctrl-C stops")
+        assert await first.stop() == 0
+
+
+def catches(process: asyncio.subprocess.Process, number: int) -> bool:
+    """Tell whether a process handles a signal."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
+async def test_ctrl_c_while_a_large_directory_is_read_is_not_kept_waiting(tmp_path: Path) -> None:
+    one = b"---\n" + write(service("web"))
+    for number in range(20):  # half a minute of reading
+        (tmp_path / f"{number}.yaml").write_bytes(one * 5000)
+    async with up(str(tmp_path), "--no-proxy") as running:
+        await until(lambda: catches(running.process, signal.SIGUSR1))  # reading is what comes next
+        assert await running.stop(signal.SIGINT) == 0
+        await running.line("stopped")
+        assert running.lines == ["svcdns up: stopped"]
+
+
+@pytest.mark.parametrize(("nodes", "declared"), [((), "none"), (("n1", "n2"), "n1, n2")])
+async def test_a_node_that_nobody_declares_is_pointed_out(
+    tmp_path: Path, nodes: tuple[str, ...], declared: str
+) -> None:
+    objects = [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": one}} for one in nodes]
+    (tmp_path / "a.yaml").write_bytes(write(service("web"), *objects))
+    async with up(str(tmp_path), "--no-proxy", "--node", "n9") as running:
+        assert await running.line("--node") == (
+            f"[WARNING] --node n9: no such Node is declared (declared: {declared}): its zone is"
+            " not known, and only Pods with spec.nodeName n9 are local"
+        )
+        await running.line("Ctrl-C stops")
+        assert len(running.lines) == len([x for x in running.lines if "--node" not in x]) + 1

@@ -208,6 +208,18 @@ class TestApply:
         assert fault.reason.startswith("cannot listen on 203.0.113.1 port 8080/TCP: ")
         assert "ns-1/foreign/TCP: cannot listen on 203.0.113.1" in caplog.text
 
+    async def test_what_is_wrong_is_said_when_it_begins_and_not_with_every_plan(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        foreign = service_plan("203.0.113.1:8080", "10.0.0.1:80", name="foreign")
+        async with proxying() as proxy:
+            for plan in ((foreign,), (foreign,), (foreign, service_plan(FRONT))):
+                assert len(proxy.apply(forwarding_plan(*plan)).failed) == 1
+            assert caplog.text.count("cannot listen on") == 1
+            proxy.apply(forwarding_plan())
+            proxy.apply(forwarding_plan(foreign))
+            assert caplog.text.count("cannot listen on") == 2
+
     async def test_what_could_not_be_bound_is_tried_again_with_the_next_plan(self) -> None:
         async with endpoints(1) as (server,), proxying() as proxy:
             squatter = StreamEndpoint(*FRONT_ADDRESS)

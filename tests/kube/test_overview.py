@@ -62,7 +62,7 @@ def test_commands_are_for_these_objects() -> None:
         service("clock", clusterIP="127.1.1.3", ports=[{"port": 53, "protocol": "UDP"}]),
         pod("web-0", "web"),
         pod("cart-0", "cart"),
-        pod("clock-0", "clock"),
+        pod("clock-0", "clock", labels={"svcdns.io/echo": "udp"}),
     )
 
     dig = "dig @127.0.0.1 -p 1053"
@@ -99,6 +99,17 @@ def test_what_has_no_ready_endpoint_is_not_suggested_to_be_reached() -> None:
         f"{dig} +short -x 127.1.1.1",
         f"{dig} missing.default.svc.cluster.local",
     ]
+
+
+def test_only_echo_endpoints_are_known_to_answer_dns() -> None:
+    directory = Directory()
+    clock = service("clock", clusterIP="127.1.1.2", ports=[{"port": 5353, "protocol": "UDP"}])
+    echo = pod("clock-0", "clock", labels={"svcdns.io/echo": "udp"})
+    directory.put("a.yaml", clock, echo)
+    assert any("who.am.i" in command for command in tries(directory))
+    directory.put("a.yaml", clock, echo, pod("clock-1", "clock"))
+    assert not any("who.am.i" in command for command in tries(directory))
+    assert "echo hello | nc -u -w1 127.1.1.2 5353" in tries(directory)
 
 
 def test_without_a_proxy_nothing_is_connected_to() -> None:
