@@ -49,6 +49,10 @@ class ApiProcess:
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def order(self, text: str) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None

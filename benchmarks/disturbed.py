@@ -9,19 +9,18 @@ import os
 import signal
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import questions
 from benchmarks.api import ApiProcess
 from benchmarks.cluster import Cluster
 from benchmarks.live import Served, p99, serving, until_answered
-from benchmarks.load import CLIENT_CORE, pinned, press
+from benchmarks.load import ahead, press, pressing
 from benchmarks.servers import program
 from benchmarks.table import QUICK
 
@@ -88,21 +87,6 @@ def _beside(server: Served, api: ApiProcess) -> dict[str, Callable[[], object]]:
     }
 
 
-@contextmanager
-def _urgent() -> Iterator[None]:
-    """Keep off the server's core, and come before the load on ours, if the kernel lets us."""
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {CLIENT_CORE})
-    with suppress(PermissionError):
-        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-        os.sched_setscheduler(0, policy, os.sched_param(1))
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-        os.sched_setaffinity(0, cores)
-
-
 def measure() -> None:
     print(
         f"\nHalf load, {SERVICES:,} services: milliseconds to an answer while others keep us busy"
@@ -127,30 +111,17 @@ def _rows(name: str, command: list[str], stack: ExitStack) -> None:
     path = questions.save(folder / "hot", questions.hot(cluster))
     press(server.pid, server.port, path, passes=2)
     rate = int(press(server.pid, server.port, path, seconds=WARM_UP).rate / 2)
-    stack.enter_context(_urgent())  # the load and the API server share our core
+    stack.enter_context(ahead(0, server.pid))
     quiet = 0.0
     for what, disturb in _beside(server, api).items():
-        load = subprocess.Popen(
-            pinned(CLIENT_CORE, _load(server.port, path, rate)),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
+        with pressing(server.port, path, rate):
             waits = _waits(server.port, message, disturb)
-        finally:
-            load.terminate()
-            load.wait()
         quiet = quiet or p99(waits)
         print(
             f"{name:8}{what:8}{statistics.median(waits):10.2f}{p99(waits):10.2f}"
             f"{max(waits):10.2f}{p99(waits) / quiet:10.2f}",
             flush=True,
         )
-
-
-def _load(port: int, path: Path, rate: int) -> list[str]:
-    command = ["dnsperf", "-B", "-s", "127.0.0.1", "-p", str(port), "-d", str(path)]
-    return [*command, "-c", "8", "-Q", str(rate), "-l", str(SECONDS + 1)]
 
 
 if __name__ == "__main__":

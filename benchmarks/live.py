@@ -18,9 +18,9 @@ from pathlib import Path
 from benchmarks import questions
 from benchmarks.api import ApiProcess
 from benchmarks.cluster import Cluster
-from benchmarks.load import SERVER_CORE, pinned, rss
+from benchmarks.load import SERVER_CORE, ahead, pinned, press, pressing, rss
 from benchmarks.servers import COREFILE, program
-from benchmarks.table import QUICK
+from benchmarks.table import QUICK, SECONDS
 from tests.support.ports import free_port
 
 SIZES = (100, 1_000) if QUICK else (100, 10_000)
@@ -96,7 +96,16 @@ def _visible(api: ApiProcess, port: int, first: int) -> list[float]:
 
 
 def measure() -> None:
-    columns = ("services", "start s", "RSS MiB", "peak MiB", "p50 ms", "p99 ms", "p99 churn")
+    columns = (
+        "services",
+        "start s",
+        "RSS MiB",
+        "peak MiB",
+        "p50 ms",
+        "p99 ms",
+        "p99 churn",
+        "and load",
+    )
     print("\nThrough the API: start to first answer, memory, event to answer")
     print(" " * 9 + "".join(f"{one:>10}" for one in columns))
     programs = {"svcdns": [sys.executable, "-m", "svcdns", "dns"]}
@@ -117,12 +126,18 @@ def _row(command: list[str], size: int) -> str:
         until_answered(port, questions.message(Cluster().name(0), questions.A))
         ready = time.monotonic() - started
         resident, peak = rss(pid), rss(pid, "VmHWM")
+        stack.enter_context(ahead(0, pid, api.pid))
         quiet = _visible(api, port, 10_000)
         api.order(f"churn {CHURN}")
         busy = _visible(api, port, 20_000)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        path = questions.save(folder / "hot", questions.hot(Cluster(size)))
+        rate = int(press(pid, port, path, seconds=SECONDS).rate / 2)
+        with pressing(port, path, rate):
+            loaded = _visible(api, port, 30_000)
     return (
         f"{size:10,}{ready:10.2f}{resident:10.1f}{peak:10.1f}{statistics.median(quiet):10.2f}"
-        f"{p99(quiet):10.2f}{p99(busy):10.2f}"
+        f"{p99(quiet):10.2f}{p99(busy):10.2f}{p99(loaded):10.2f}"
     )
 
 

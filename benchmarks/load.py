@@ -5,7 +5,8 @@ import re
 import shutil
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,42 @@ def press(
         _number(r"Average Latency \(s\):\s+([\d.]+)", done.stdout) * 1e3,
         int(_number(r"Queries lost:\s+(\d+)", done.stdout)),
     )
+
+
+@contextmanager
+def pressing(port: int, questions: Path, rate: int) -> Iterator[None]:
+    """Have a server asked *rate* questions a second as long as the context lasts, or 60 s."""
+    command = ["dnsperf", "-B", "-s", "127.0.0.1", "-p", str(port), "-d", str(questions)]
+    load = subprocess.Popen(
+        pinned(CLIENT_CORE, [*command, "-c", "8", "-Q", str(rate), "-l", "60"]),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        load.terminate()
+        load.wait()
+
+
+@contextmanager
+def ahead(*pids: int) -> Iterator[None]:
+    """Have processes (0: this one) come before all others, if the kernel lets us.
+
+    What else the machine does is not what is asked.  This process stays off the server's core.
+    """
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+    with suppress(PermissionError):
+        for pid in pids:
+            os.sched_setscheduler(pid, policy, os.sched_param(1))
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setaffinity(0, cores)
 
 
 def median(samples: Sequence[Sample]) -> Sample:
