@@ -56,7 +56,9 @@ def first_port() -> int:
 class Forwarding:
     """The proxy of a store: every change is planned and applied in the same turn of the loop."""
 
-    def __init__(self, store: Store, node: str, reach: Reach, registry: Registry) -> None:
+    def __init__(
+        self, store: Store, node: str, reach: Reach, registry: Registry, *, access_log: bool = False
+    ) -> None:
         self._store = store
         self._reach = reach
         node = node or min((name for _, name in store.nodes), default="")
@@ -66,7 +68,9 @@ class Forwarding:
         self._handle: asyncio.Handle | None = None
         self._here: dict[str, bool] = {}
         self._around = Surroundings((NODE_ADDRESS,))
-        self._proxy = UserspaceProxy(registry=registry, bind=self._bind, around=self._around)
+        self._proxy = UserspaceProxy(
+            registry=registry, bind=self._bind, around=self._around, access_log=access_log
+        )
 
     def check(self) -> None:
         """Find out, before anything is opened, whether another process serves all this.

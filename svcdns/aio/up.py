@@ -67,6 +67,8 @@ class Settings(Struct, frozen=True):
     "The Node whose view traffic policies and topology take; empty: the first that is declared."
     metrics_address: str | None = None
     "``ADDRESS:PORT`` that was asked for; empty: none; None: the usual one, if it is free."
+    access_log: bool = False
+    "Whether each forwarded TCP connection is logged when it is over."
 
 
 def demo_directory() -> Path:
@@ -260,7 +262,13 @@ class Up:
     ) -> int:
         forwarding = None
         if self._settings.proxy:
-            forwarding = Forwarding(store, self._settings.node, self._reach, self._registry)
+            forwarding = Forwarding(
+                store,
+                self._settings.node,
+                self._reach,
+                self._registry,
+                access_log=self._settings.access_log,
+            )
             forwarding.check()
         echo = EchoEndpoints(store)
         await echo.start()

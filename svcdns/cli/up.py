@@ -53,6 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the Node to be, for traffic policies and topology (default: the first declared)",
     )  # fmt: skip
     parser.add_argument(
+        "--access-log", action="store_true",
+        help="log each forwarded TCP connection when it is over",
+    )  # fmt: skip
+    parser.add_argument(
         "--metrics-address", metavar="A:N",
         help="address and port of /metrics, for 'svcdns top' and Prometheus; 'none' for none"
         f" (default: {UP_METRICS_ADDRESS} if it is free)",
@@ -104,6 +108,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         not args.no_proxy,
         args.node,
         _metrics_address(args.metrics_address),
+        args.access_log,
     )
 
 

@@ -364,3 +364,19 @@ async def test_a_node_that_nobody_declares_is_pointed_out(
         )
         await running.line("Ctrl-C stops")
         assert len(running.lines) == len([x for x in running.lines if "--node" not in x]) + 1
+
+
+async def test_connections_are_logged_on_request(tmp_path: Path) -> None:
+    name = f"logged-{os.getpid()}"
+    container = {"name": "c", "ports": [{"containerPort": 8080}]}
+    spec = {"containers": [container]}
+    one = pod(f"{name}-0", name, labels={"svcdns.io/echo": "http"}, spec=spec)
+    (tmp_path / "a.yaml").write_bytes(write(service(name, ports=[{"port": 8080}]), one))
+    async with up(str(tmp_path), "--access-log") as running:
+        await running.line("Ctrl-C stops")
+        (address,) = await running.texts(f"{name}.default.svc.cluster.local.")
+        body = await get(f"http://{address}:8080/")
+        line = await running.line(f"default/{name}/TCP 127.0.0.1:")
+        endpoint = body.split()[2].rstrip(":")
+        assert f" -> {address}:8080 -> {endpoint} up=" in line
+        assert " attempts=1 " in line
