@@ -154,6 +154,11 @@ class Workers:
         if self._broadcast:
             self._broadcast.close()
 
+    @property
+    def links(self) -> tuple[WorkerLink, ...]:
+        """Those that are to stay, whether they answer yet or not."""
+        return tuple(self._links.values())
+
     async def expose(self) -> bytes:
         """Write the metrics of all processes as those of one."""
         asked = self._ask_for_figures()

@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import gc
+import io
 import os
 import re
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import dns.asyncquery
@@ -17,9 +20,21 @@ import dns.message
 import dns.rcode
 import pytest
 
+from svcdns.aio.environment import environment
+from svcdns.aio.listeners import Listeners
+from svcdns.aio.logs import LineWriter
+from svcdns.aio.upstream import Upstreams
+from svcdns.aio.workers import Workers
+from svcdns.corefile.parser import parse
 from svcdns.kube.objects import Kind
+from svcdns.metrics import Registry
+from svcdns.plugins.build import build
+from svcdns.plugins.clusters import Cluster, Clusters
+from svcdns.plugins.order import NAMES
 from tests.support.apiserver import FakeApiServer
 from tests.support.apistate import endpoint_slice, namespace, service
+from tests.support.certificates import authority
+from tests.support.cluster import endpoint_slice as slice_of
 from tests.support.ports import free_port
 from tests.support.process import Running, running
 from tests.support.waiting import eventually, pace, until
@@ -357,3 +372,91 @@ async def test_a_loop_is_found_whichever_process_the_probes_come_back_to(tmp_pat
         await until(lambda: sum("Loop (" in line for line in found.server.lines) == 4, 20.0)
         assert await found.answers("www.example.") == {"REFUSED": QUERIES}
         assert await found.answers() == {"10.96.0.1": QUERIES}
+
+
+@contextlib.asynccontextmanager
+async def crew() -> AsyncIterator[tuple[Workers, Cluster]]:
+    """Workers of this very process, so that a test can turn its dials."""
+    port = free_port()
+    text = (
+        f".:{port} {{\n bind 127.0.0.1\n kubernetes cluster.local {{\n"
+        " endpoint http://127.0.0.1:1\n }\n multisocket 2\n}\n"
+    )
+    blocks = parse(text, "Corefile", {}, lambda _pattern, _file: [], print, known=NAMES)
+    registry, clusters = Registry(), Clusters(lambda: 1000.0)
+    lent = environment(registry, clusters, write=print, spawn=lambda ask: None)
+    configuration = build(blocks, lent)
+    upstreams = Upstreams()
+    listeners = Listeners(upstreams.settle)
+    await listeners.change(configuration.servers)
+    tasks: list[asyncio.Task[None]] = []
+
+    def run(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        tasks.append(asyncio.ensure_future(work))
+        return tasks[-1]
+
+    writer = LineWriter(io.StringIO())
+    workers = Workers(listeners, upstreams.settle, registry, clusters, writer, "kin", run)
+    try:
+        await workers.change(blocks, configuration)
+        yield workers, configuration.clusters[0]
+    finally:
+        await workers.stop()
+        workers.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await listeners.stop()
+        configuration.close()
+        await upstreams.close()
+        gc.unfreeze()
+
+
+async def replaced(workers: Workers, old: int) -> None:
+    """Wait for another worker than *old* that serves."""
+    await until(lambda: [one for one in workers.links if one.pid != old and one.serving], 20.0)
+
+
+async def test_a_worker_that_does_not_answer_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("svcdns.aio.workers.BEAT_SECONDS", 0.05)
+    monkeypatch.setattr("svcdns.aio.workers.MAX_MISSED", 4)
+    async with crew() as (workers, _):
+        (link,) = workers.links
+        os.kill(link.pid, signal.SIGSTOP)
+
+        await replaced(workers, link.pid)
+
+    assert "does not answer any more and was ended" in caplog.text
+
+
+async def test_a_worker_that_falls_behind_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("svcdns.aio.workers.MAX_BEHIND", 1 << 16)
+    async with crew() as (workers, copy):
+        (link,) = workers.links
+        os.kill(link.pid, signal.SIGSTOP)
+        for number in range(200):
+            copy.store.apply(slice_of(f"default/s-{number}", labels={"long": "x" * 5000}))
+
+        await replaced(workers, link.pid)
+
+    assert "has fallen behind and was ended" in caplog.text
+
+
+async def test_tls_connections_are_taken_by_all_processes(tmp_path: Path) -> None:
+    pair, port = authority(tmp_path, "dns.example"), free_port()
+    block = f"tls://.:{port} {{\n tls {pair.certificate} {pair.key}\n whoami\n multisocket 2"
+    async with site(tmp_path, f"multisocket 2\n}}\n{block}") as found:
+
+        async def ask() -> int:
+            query = dns.message.make_query("a.example.", "A")
+            answer = await dns.asyncquery.tls(
+                query, "127.0.0.1", port=port, timeout=10, verify=pair.authority
+            )
+            return answer.rcode()
+
+        assert set(await asyncio.gather(*(ask() for _ in range(QUERIES)))) == {0}
+        assert all(taken > 0 for taken in (await found.shares()).values())
