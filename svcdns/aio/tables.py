@@ -30,7 +30,7 @@ from svcdns.proxy.schema import TABLE_NAME, RulesetOptions
 COLLECT_AFTER = 2.0
 """Seconds after the last change at which idle chains are deleted (rule R106: at least 1)."""
 
-LOOK_SHARE = 5
+LOOK_SHARE = 2
 """A look at the tables that took so long is not repeated before so many times as long."""
 
 log = logging.getLogger(__name__)

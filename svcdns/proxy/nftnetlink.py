@@ -378,4 +378,4 @@ def _spell(octets: bytes, parts: tuple[tuple[int, int, _Speller], ...]) -> str:
 
 def _value(data: bytes) -> bytes:
     """Unwrap a value, which is the only attribute of what holds it."""
-    return data[4:] if data[2:4] == b"\1\0" else b""
+    return dict(_attributes(data)).get(_VALUE, b"")
