@@ -23,6 +23,12 @@ from tests.support.apistate import ApiState
 TICK = 0.02
 """Seconds between two bursts of changes."""
 
+LEFT_ALONE = 20
+"""Services that ``stir`` does not touch: a swap there is not overtaken by the next one."""
+
+BURST = 50
+"""Changes of ``stir`` between two looks at what else is asked."""
+
 STIRRED_FROM = 100_000
 """Number of the first endpoint that ``stir`` makes."""
 
@@ -120,11 +126,14 @@ class Api:
 
     async def _stir(self, rate: int) -> None:
         loop = asyncio.get_running_loop()
+        busy = len(self._lists[str(Kind.ENDPOINT_SLICE)]) - LEFT_ALONE
         began, done = loop.time(), 0
         while True:
             while done < rate * (loop.time() - began):
                 done += 1
-                self._swap(done % len(self._lists[str(Kind.ENDPOINT_SLICE)]), STIRRED_FROM + done)
+                self._swap(LEFT_ALONE + done % busy, STIRRED_FROM + done)
+                if done % BURST == 0:
+                    await asyncio.sleep(0)
             await asyncio.sleep(TICK)
 
     async def _churn(self, rate: int) -> None:
