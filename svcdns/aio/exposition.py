@@ -8,6 +8,7 @@ Spec: Prometheus text exposition format 0.0.4.
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric
@@ -15,7 +16,10 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from svcdns.metrics import Family, Registry
-from svcdns.plugins.figures import Usage
+
+if TYPE_CHECKING:
+    # Only servers of several processes have figures of others: the rest start without the module.
+    from svcdns.plugins.figures import Usage
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -78,7 +82,7 @@ async def text(registry: Registry) -> bytes:
     return await text_of(registry.collect())
 
 
-async def text_of(families: Iterable[Family], usage: Iterable[Usage] = ()) -> bytes:
+async def text_of(families: Iterable[Family], usage: "Iterable[Usage]" = ()) -> bytes:
     """Write families as Prometheus text, and the figures of this process with those of others.
 
     Args:
@@ -100,7 +104,7 @@ class ProcessesCollector(Collector):
     for themselves: what they share with it is there once.
     """
 
-    def __init__(self, others: Iterable[Usage]) -> None:
+    def __init__(self, others: "Iterable[Usage]") -> None:
         self._others = tuple(others)
 
     def collect(self) -> Iterator[Metric]:
