@@ -24,6 +24,10 @@ from svcdns.plugins.base import FOREVER, Owner
 DEFAULT_LIMIT = 65536
 """Entries of one table: some 30 MB when full of ordinary answers."""
 
+TRACES = 8
+"""Traces of answers that were turned away, for each entry; with few they cover each other, and a
+load that changes altogether takes many rounds to get in."""
+
 LARGEST = 4096
 """Octets of an answer that is worth storing; larger ones are rare and would crowd out others."""
 
@@ -92,14 +96,14 @@ class AnswerTable:
         "Entries."
         self._keys: dict[Owner, bytes | set[bytes]] = {}
         "A single key, the usual case of a Service, is held without a container of its own."
-        self._asked = bytearray(limit)
-        "Traces of keys that were turned away, by their hash."
+        self._asked = bytearray(TRACES * limit)
+        "Traces of keys that were turned away, by their hash; takes memory once it is used."
 
     def admits(self, key: bytes) -> bool:
         """Whether an answer is worth storing; asked before the work for that is done."""
         if len(self.entries) < self.limit or key in self.entries:
             return True
-        trace, place = divmod(hash(key), self.limit)
+        trace, place = divmod(hash(key), len(self._asked))
         trace &= 0xFF
         if self._asked[place] == trace:
             return True
