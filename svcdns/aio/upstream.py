@@ -16,6 +16,7 @@ from typing import assert_never
 
 from svcdns.aio.exchange_http import HttpExchanges
 from svcdns.aio.exchange_stream import StreamExchanges
+from svcdns.aio.exchange_transfer import ZoneTransfers
 from svcdns.aio.exchange_udp import DatagramExchanges
 from svcdns.plugins.base import (
     Ask,
@@ -23,6 +24,7 @@ from svcdns.plugins.base import (
     Delay,
     Exchange,
     Fetch,
+    ReadZone,
     Result,
     Transport,
     Unanswered,
@@ -66,6 +68,7 @@ class Upstreams:
         self._datagrams = DatagramExchanges(self._loop)
         self._streams = StreamExchanges(self._loop)
         self._http = HttpExchanges(self._loop)
+        self._transfers = ZoneTransfers(self._loop)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -126,6 +129,7 @@ class Upstreams:
         """Drop everything under way and close all connections."""
         self._datagrams.close()
         self._streams.close()
+        self._transfers.close()
         await self._http.close()
 
     def _start(self, command: Command, report: Callable[[Result], None]) -> None:
@@ -144,6 +148,8 @@ class Upstreams:
                 self._loop.call_later(seconds, report, None)
             case Fetch():
                 self._http.start(command, report)
+            case ReadZone():
+                self._transfers.start(command, report)
             case _:
                 assert_never(command)
 

@@ -111,6 +111,10 @@ class Auto:
         found = self._zones.records(origin)
         return None if found is None else tuple(found)
 
+    def zone_serial(self, origin: bytes) -> int | None:
+        """Give the serial of a zone; asked by ``transfer``."""
+        return self._zones.serial(origin)
+
     def serve(self, request: Request, proceed: Handler) -> Outcome:
         """Answer names of the zones; leave the others to the next plugin."""
         if within(request.query.name, self._settings.zones) is None:

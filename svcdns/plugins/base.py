@@ -204,7 +204,23 @@ class Fetch(Struct, frozen=True):
     tls: tuple[str, ...] = ()
 
 
-Command: TypeAlias = Exchange | Delay | Fetch
+class ReadZone(Struct, frozen=True):
+    """Send a message over a connection of its own, and give every answer to *take*.
+
+    It ends when *take* says that it was the last one, or raises ValueError.
+    """
+
+    upstream: Upstream
+    wire: bytes
+    "The query with ID 0."
+    take: Callable[[bytes], bool]
+    timeout: float = 10.0
+    "Seconds for the connection, and for each message."
+    total: float = 300.0
+    "Seconds for everything."
+
+
+Command: TypeAlias = Exchange | Delay | Fetch | ReadZone
 
 
 class Exchanged(Struct, frozen=True):

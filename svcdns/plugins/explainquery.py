@@ -27,6 +27,7 @@ from svcdns.plugins.base import (
     Need,
     Outcome,
     Plugin,
+    ReadZone,
     Reply,
     Request,
     Stream,
@@ -193,6 +194,8 @@ def _words(command: Command) -> str:
             return f"{method} {url}"
         case Delay(seconds=seconds):
             return f"wait for {seconds:g} s"
+        case ReadZone(upstream=upstream):
+            return f"transfer a zone from {upstream.address}"
 
 
 def _source(sources: Sequence[ServerBlock], zone: bytes, server: Server, view: str) -> str:

@@ -34,7 +34,7 @@ Differences
 -----------
 * ``$INCLUDE`` is refused, and so is a CNAME beside other records of its name.
 * A file that is missing at start is waited for, as in CoreDNS; its zone gets SERVFAIL.
-* DNSSEC records are served when asked for, never added; NOTIFY is neither sent nor heeded.
+* DNSSEC records are served when asked for, never added.
 
 Parity: CoreDNS ``plugin/file``.
 """
@@ -95,6 +95,10 @@ class File:
     def zone_records(self, origin: bytes) -> Sequence[Record] | None:
         """Give a whole zone; asked by ``transfer``."""
         return self._zones.records(origin)
+
+    def zone_serial(self, origin: bytes) -> int | None:
+        """Give the serial of a zone; asked by ``transfer``."""
+        return self._zones.serial(origin)
 
     def serve(self, request: Request, proceed: Handler) -> Outcome:
         """Answer names of the zones; leave the others to the next plugin."""

@@ -133,11 +133,7 @@ ENTRIES = (
     Entry("kubernetes", "the cluster's zone: Services and Pods"),
     Entry("file", "a zone from a zone file (RFC 1035)"),
     Entry("auto", "zones from the zone files of a directory"),
-    _refused(
-        "secondary",
-        "zones transferred from a primary",
-        "svcdns does not ask for zone transfers; `forward` the zone to its primary instead",
-    ),
+    Entry("secondary", "zones transferred from a primary"),
     Entry("etcd", "SkyDNS records in etcd"),
     Entry("loop", "finds upstreams that lead back to this server, and uses them no more"),
     Entry("forward", "asks other resolvers"),

@@ -2,8 +2,8 @@
 
 Name
 ----
-*transfer*: gives whole zones of ``kubernetes``, ``file`` and ``auto`` to servers that ask for them
-over TCP.
+*transfer*: gives whole zones of ``kubernetes``, ``file``, ``auto`` and ``secondary`` to servers
+that ask for them over TCP, and tells them when a zone has changed.
 
 Syntax
 ------
@@ -14,7 +14,8 @@ Syntax
         source ADDRESS
     }
 
-ADDRESS is an address, with a port or without, or ``*`` for everybody.
+ADDRESS is an address, with a port or without, or ``*`` for everybody.  Addresses get a NOTIFY when
+a zone of ``file``, ``auto`` or ``secondary`` has a new serial, at start as well; from ``source``.
 
 Examples:
 --------
@@ -29,32 +30,41 @@ Examples:
 
 Differences
 -----------
-* NOTIFY is not sent, so ``source`` has no effect; secondaries find changes by their refresh timer.
 * Only the top of a zone is transferred: CoreDNS takes ``svc.cluster.local`` for a zone as well.
 * A zone of ``kubernetes`` before its first lists gets SERVFAIL, not an empty transfer.
 
 Parity: CoreDNS ``plugin/transfer`` (rules H2, H3, H5).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from svcdns.corefile.options import Line, each
 from svcdns.corefile.syntax import Directive
-from svcdns.dns.constants import Rcode, RRType
+from svcdns.dns.constants import AA, Opcode, Rcode, RRType, rcode_text
+from svcdns.dns.message import build_query, parse_response
+from svcdns.dns.name import to_text
 from svcdns.dns.response import Record, Response
 from svcdns.plugins.base import (
+    Ask,
     Context,
+    Drop,
+    Exchange,
+    Exchanged,
     Failed,
     Handler,
     Need,
     Outcome,
+    Periodic,
     Plugin,
     Reply,
     Request,
+    Result,
     Stream,
+    Unanswered,
+    Upstream,
 )
 from svcdns.plugins.zonedata import within
 
@@ -68,6 +78,15 @@ _RECORD_OCTETS = 10
 
 EVERYBODY = "*"
 
+LOOK_SECONDS = 1.0
+"""Between two looks whether a zone has changed."""
+
+NOTIFIES = 3
+"""Tries to tell somebody (CoreDNS)."""
+
+NOTIFY_SECONDS = 2.0
+"""For each of them (miekg/dns)."""
+
 
 @runtime_checkable
 class Transferable(Protocol):
@@ -80,12 +99,22 @@ class Transferable(Protocol):
         """
 
 
+@runtime_checkable
+class Versioned(Protocol):
+    """A plugin whose zones have serials that change when they do."""
+
+    def zone_serial(self, origin: bytes) -> int | None:
+        """Give a zone's serial; ``None``: this plugin does not have the zone."""
+
+
 class Settings(Struct, frozen=True):
     """One ``transfer`` directive."""
 
     zones: tuple[bytes, ...]
     to: frozenset[str]
     "Addresses, and :data:`EVERYBODY`."
+    notify: tuple[Upstream, ...] = ()
+    "Who hears of changes."
 
 
 class Transfer:
@@ -93,18 +122,59 @@ class Transfer:
 
     name = NAME
 
-    def __init__(self, rules: Sequence[Settings]) -> None:
+    def __init__(self, rules: Sequence[Settings], say: Callable[[str], None]) -> None:
         self._rules = {zone: rule for rule in rules for zone in rule.zones}
+        self._say = say
+        self._told: dict[bytes, int] = {}
         self._sources: tuple[Transferable, ...] = ()
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """Nothing."""
+        """A look at the serials, when somebody wants to hear of changes."""
+        if any(rule.notify for rule in self._rules.values()):
+            return (Periodic(NAME, LOOK_SECONDS, self.look),)
         return ()
 
     def meet(self, siblings: Sequence[Plugin]) -> None:
         """Find the plugins that have zones, the first to see a query first."""
         self._sources = tuple([plugin for plugin in siblings if isinstance(plugin, Transferable)])
+
+    def look(self, _now: float) -> tuple[Ask, ...]:
+        """Give the NOTIFY messages for zones that have changed (RFC 1996 §3.1)."""
+        asks: list[Ask] = []
+        for zone, rule in self._rules.items():
+            serial = self._serial(zone) if rule.notify else None
+            if serial is None or self._told.get(zone) == serial:
+                continue
+            self._told[zone] = serial
+            asks += [self._notify(zone, to, NOTIFIES) for to in rule.notify]
+            names = " ".join(_joined(to) for to in rule.notify)
+            self._say(
+                f'[INFO] plugin/{NAME}: Sent notifies for zone "{to_text(zone)}" to [{names}]'
+            )
+        return tuple(asks)
+
+    def _serial(self, zone: bytes) -> int | None:
+        for source in self._sources:
+            if isinstance(source, Versioned):
+                serial = source.zone_serial(zone)
+                if serial is not None:
+                    return serial
+        return None
+
+    def _notify(self, zone: bytes, to: Upstream, tries: int) -> Ask:
+        def resume(result: Result, _now: float) -> Outcome:
+            problem = _refusal(result)
+            if problem and tries > 1:
+                return self._notify(zone, to, tries - 1)
+            if problem:
+                self._say(
+                    f'[ERROR] plugin/{NAME}: notify for zone "{to_text(zone)}" was not accepted '
+                    f'by "{_joined(to)}": {problem}'
+                )
+            return Drop()
+
+        return Ask(Exchange(to, _notification(zone), NOTIFY_SECONDS), resume)
 
     def serve(self, request: Request, proceed: Handler) -> Outcome:
         """Answer AXFR and IXFR; leave the rest to the next plugin."""
@@ -160,28 +230,50 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Transfer:
         if seen.intersection(rule.zones):
             raise line.error("a zone can be transferred by one transfer only")
         seen.update(rule.zones)
-    return Transfer(rules)
+    return Transfer(rules, context.write)
 
 
 def _read(line: Line, context: Context) -> Settings:
     zones = line.zones(context.zones)
-    to: list[str] = []
+    everybody, source = False, ""
+    to: list[tuple[str, int]] = []
     for option in line.options():
         match option.name:
             case "to":
                 while option.more:
-                    to.append(_address(option))
+                    if option.next == EVERYBODY:
+                        everybody = bool(option.word())
+                    else:
+                        to.append(option.address(53))
             case "source":
-                option.word()
+                source = option.word()
             case _:
                 raise option.unknown()
-    if not to:
+    if not to and not everybody:
         raise line.error("'to' is required")
-    return Settings(zones, frozenset(to))
+    hosts = [host for host, _ in to]
+    return Settings(
+        zones,
+        frozenset([*hosts, EVERYBODY] if everybody else hosts),
+        tuple([Upstream(host, port, source=source) for host, port in to]),
+    )
 
 
-def _address(option: Line) -> str:
-    if option.next == EVERYBODY:
-        return option.word()
-    host, _ = option.address(53)
-    return host
+def _notification(zone: bytes) -> bytes:
+    wire = build_query(zone, RRType.SOA, rd=False)
+    flags = Opcode.NOTIFY << 11 | AA
+    return wire[:2] + flags.to_bytes(2, "big") + wire[4:]
+
+
+def _refusal(result: Result) -> str:
+    """Say why a NOTIFY was not accepted; empty when it was."""
+    if isinstance(result, Unanswered):
+        return result.reason
+    message = parse_response(result.wire) if isinstance(result, Exchanged) else None
+    if message is None:
+        return "an answer that cannot be read"
+    return f"rcode was {rcode_text(message.rcode)}" if message.rcode else ""
+
+
+def _joined(to: Upstream) -> str:
+    return f"[{to.address}]:{to.port}" if ":" in to.address else f"{to.address}:{to.port}"

@@ -50,6 +50,11 @@ class Zones:
         zone = self._zones.get(origin)
         return zone.records() if zone else None
 
+    def serial(self, origin: bytes) -> int | None:
+        """Give the serial of a zone; ``None``: it is not here."""
+        zone = self._zones.get(origin)
+        return zone.serial if zone else None
+
     def serve(self, request: Request, proceed: Handler, through: Fallthrough) -> Outcome:
         """Answer names of the zones; leave the others to the next plugin."""
         query = request.query

@@ -6,10 +6,23 @@ import dns.rrset
 import dns.xfr
 import dns.zone
 import pytest
+from msgspec.structs import replace
 
 from svcdns.dns.response import Record
 from svcdns.errors import CorefileError
-from svcdns.plugins.base import Client, Failed, Plugin, Rendered, Transport
+from svcdns.plugins.base import (
+    Ask,
+    Client,
+    Drop,
+    Exchange,
+    Exchanged,
+    Failed,
+    Plugin,
+    Rendered,
+    Transport,
+    Unanswered,
+)
+from svcdns.plugins.file import File
 from svcdns.plugins.file import setup as file_setup
 from svcdns.plugins.server import Server
 from svcdns.plugins.transfer import Transfer, setup
@@ -165,3 +178,66 @@ def test_other_questions_pass_by() -> None:
     assert isinstance(setup(directives(ALL), context()), Transfer)
     message = ask(serve(), "web.example.org", "A", CLIENT)[0]
     assert rcodes([message]) == ["NOERROR"]
+
+
+def notified(
+    to: str, files: dict[str, bytes], log: list[str]
+) -> tuple[Transfer, tuple[Ask, ...], File]:
+    """Have a zone's transfer look for the first time."""
+    around = replace(context(files=files), write=log.append)
+    zone = file_setup(directives("file /db example.org"), around)
+    plugin = setup(directives(f"transfer example.org {{\nto {to}\n}}"), around)
+    plugin.meet([plugin, zone])
+    return plugin, plugin.look(0.0), zone
+
+
+def test_addresses_are_told_of_a_new_serial_and_nobody_else() -> None:
+    """RFC 1996 §3.1."""
+    log: list[str] = []
+    plugin, asks, zone = notified("* 10.0.0.1 [fd00::1]:5300", dict(FILES), log)
+
+    found = []
+    for ask in asks:
+        assert isinstance(ask.command, Exchange)
+        message = dns.message.from_wire(ask.command.wire)
+        assert (message.opcode(), message.question[0].to_text()) == (4, "example.org. IN SOA")
+        found.append((ask.command.upstream.address, ask.command.upstream.port))
+    assert found == [("10.0.0.1", 53), ("fd00::1", 5300)]
+    assert log == [
+        '[INFO] plugin/transfer: Sent notifies for zone "example.org." to '
+        "[10.0.0.1:53 [fd00::1]:5300]"
+    ]
+    assert plugin.look(1.0) == ()
+    [need] = zone.needs
+    need.changed(FILES["/db"].replace(b" 7 ", b" 8 "))  # type: ignore[union-attr,arg-type]
+    assert len(plugin.look(2.0)) == 2
+
+
+def test_who_does_not_accept_it_is_told_three_times() -> None:
+    log: list[str] = []
+    _, [ask], _ = notified("10.0.0.1", dict(FILES), log)
+    outcome: object = ask
+    tries = 0
+    while isinstance(outcome, Ask):
+        tries += 1
+        outcome = outcome.resume(Unanswered("i/o timeout"), 0.0)
+
+    assert (tries, outcome) == (3, Drop())
+    assert log[-1] == (
+        '[ERROR] plugin/transfer: notify for zone "example.org." was not accepted by '
+        '"10.0.0.1:53": i/o timeout'
+    )
+
+
+def test_who_accepts_it_is_told_once() -> None:
+    log: list[str] = []
+    _, [ask], _ = notified("10.0.0.1", dict(FILES), log)
+    assert isinstance(ask.command, Exchange)
+    accepted = dns.message.make_response(dns.message.from_wire(ask.command.wire)).to_wire()
+
+    assert ask.resume(Exchanged(accepted, 0.1), 0.0) == Drop()
+    assert len(log) == 1
+
+
+def test_with_nobody_to_tell_nothing_is_looked_at() -> None:
+    assert setup(directives(ALL), context()).needs == ()

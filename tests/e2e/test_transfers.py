@@ -1,0 +1,137 @@
+"""Zones to and from NSD: transferred, announced, and transferred again."""
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.rcode
+import pytest
+
+from tests.support.ports import free_port
+from tests.support.process import running
+from tests.support.waiting import eventually
+
+NSD = shutil.which("nsd") or shutil.which("nsd", path="/usr/sbin:/sbin")
+pytestmark = pytest.mark.skipif(NSD is None, reason="nsd is not installed")
+
+ZONE = """\
+$ORIGIN example.org.
+$TTL 60
+@ SOA ns hostmaster {serial} 3600 600 86400 60
+@ NS ns
+ns A 10.0.0.1
+web A 10.0.0.{serial}
+"""
+
+CONF = """\
+server:
+    ip-address: 127.0.0.1@{port}
+    username: ""
+    chroot: ""
+    server-count: 1
+    zonesdir: {folder}
+    database: ""
+    pidfile: {folder}/nsd.pid
+    xfrdfile: {folder}/xfrd
+    zonelistfile: {folder}/zones
+    xfrdir: {folder}
+    logfile: {folder}/log
+    rrl-ratelimit: 0
+remote-control:
+    control-enable: no
+zone:
+    name: example.org
+    zonefile: {folder}/zone
+    {more}
+"""
+
+
+def configured(folder: Path, port: int, more: tuple[str, ...]) -> Path:
+    folder.mkdir(exist_ok=True)
+    conf = folder / "conf"
+    conf.write_text(CONF.format(port=port, folder=folder, more="\n    ".join(more)))
+    return conf
+
+
+@contextlib.asynccontextmanager
+async def nsd(folder: Path, port: int, *more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    conf = configured(folder, port, more)
+    process = await asyncio.create_subprocess_exec(
+        str(NSD), "-d", "-c", str(conf), stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        await asyncio.wait_for(process.wait(), 15)
+
+
+async def web(port: int) -> str:
+    """Ask for the one name; empty when there is no such answer."""
+    query = dns.message.make_query("web.example.org", "A")
+    try:
+        found = await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=1)
+    except (OSError, dns.exception.Timeout):
+        return ""
+    if found.rcode() != dns.rcode.NOERROR or not found.answer:
+        return ""
+    return str(found.answer[0][0])
+
+
+async def until_web(port: int, address: str) -> None:
+    async def is_so() -> bool:
+        return await web(port) == address
+
+    await eventually(is_so, 20)
+
+
+async def test_a_zone_comes_from_nsd_and_comes_again_when_nsd_says_so(tmp_path: Path) -> None:
+    theirs = free_port()
+    corefile = tmp_path / "Corefile"
+    corefile.write_text(
+        f"example.org {{\n secondary {{\n  transfer from 127.0.0.1:{theirs}\n }}\n}}\n"
+    )
+    folder = tmp_path / "nsd"
+    folder.mkdir()
+    (folder / "zone").write_text(ZONE.format(serial=7))
+    async with running(corefile) as server:
+        assert (await server.ask("web.example.org.")).rcode() == dns.rcode.SERVFAIL
+        more = (
+            "provide-xfr: 127.0.0.1 NOKEY",
+            f"notify: 127.0.0.1@{server.port} NOKEY",
+        )
+        async with nsd(folder, theirs, *more):
+            await until_web(server.port, "10.0.0.7")
+            await server.says("Transferred: example.org. from 127.0.0.1")
+        assert await web(server.port) == "10.0.0.7", "without its primary"
+        (folder / "zone").write_text(ZONE.format(serial=8))
+        # NSD announces its zones when it starts.
+        async with nsd(folder, theirs, *more):
+            await until_web(server.port, "10.0.0.8")
+            await server.says("Notify from 127.0.0.1 for example.org.: checking transfer")
+
+
+async def test_nsd_takes_our_zone_and_hears_when_it_changes(tmp_path: Path) -> None:
+    theirs = free_port()
+    zone = tmp_path / "zone"
+    zone.write_text(ZONE.format(serial=7))
+    corefile = tmp_path / "Corefile"
+    corefile.write_text(
+        f"example.org {{\n file {zone} {{\n  reload 100ms\n }}\n"
+        f" transfer {{\n  to 127.0.0.1:{theirs}\n }}\n}}\n"
+    )
+    async with running(corefile) as server:
+        more = (
+            f"request-xfr: AXFR 127.0.0.1@{server.port} NOKEY",
+            "allow-notify: 127.0.0.1 NOKEY",
+        )
+        async with nsd(tmp_path / "nsd", theirs, *more):
+            await until_web(theirs, "10.0.0.7")
+            zone.write_text(ZONE.format(serial=8))
+            await until_web(theirs, "10.0.0.8")
+        await server.says('Sent notifies for zone "example.org." to [127.0.0.1:')

@@ -1,0 +1,119 @@
+"""The directive, and what clients and primaries are told."""
+
+import dns.flags
+import dns.message
+import dns.opcode
+import dns.rcode
+import pytest
+from msgspec.structs import replace
+
+from svcdns.errors import CorefileError
+from svcdns.plugins.base import Client, Exchanged, Failed, ReadZone, Rendered, Transport
+from svcdns.plugins.secondary import Secondary, setup
+from tests.dns.test_transfer import SOA, WEB, message
+from tests.support.serving import always, answer, rows, server_of
+from tests.support.setups import context, directives
+
+TEXT = "secondary example.org {\ntransfer from 10.0.0.1 [fd00::01]:5300\n}"
+FIRST = SOA.format(7)
+
+
+def make(text: str = TEXT, log: list[str] | None = None) -> Secondary:
+    said: list[str] = [] if log is None else log
+    return setup(directives(text), replace(context(), write=said.append))
+
+
+def transfer(plugin: Secondary) -> None:
+    """Have the primary send its zone."""
+    [need] = plugin.needs
+    [ask] = need.run(0.0)  # type: ignore[union-attr]  # it is a Periodic
+    assert isinstance(ask.command, ReadZone)
+    assert ask.command.take(message(FIRST, WEB, FIRST))
+    ask.resume(Exchanged(b"", 0.1), 0.0)
+
+
+def test_primaries_are_asked_over_tcp_at_their_ports() -> None:
+    [need] = make(TEXT.replace("10.0.0.1", "tls://10.0.0.1")).needs
+    [first] = need.run(0.0)  # type: ignore[union-attr]
+
+    upstream = first.command.upstream  # type: ignore[union-attr]
+    assert (upstream.address, upstream.port, upstream.transport) == ("10.0.0.1", 853, Transport.TLS)
+    [follower] = make()._followers.values()
+    assert [(one.address, one.port) for one in follower.primaries] == [
+        ("10.0.0.1", 53),
+        ("fd00::1", 5300),
+    ]
+
+
+def test_names_are_unknown_until_the_zone_is_here() -> None:
+    plugin = make()
+    server = server_of([plugin, always(Failed(5))])
+    assert rows(answer(server, "web.example.org A"))[0] == "SERVFAIL"
+    assert plugin.zone_records(b"\7example\3org\0") == ()
+    transfer(plugin)
+
+    assert rows(answer(server, "web.example.org A"))[:3] == ("NOERROR", "qr aa rd", [WEB])
+    assert rows(answer(server, "nope.example.org A"))[0] == "NXDOMAIN"
+    assert rows(answer(server, "web.example.com A"))[0] == "REFUSED"
+    records = plugin.zone_records(b"\7example\3org\0")
+    assert records is not None
+    assert len(records) == 2
+    assert plugin.zone_serial(b"\7example\3org\0") == 7
+    assert plugin.zone_records(b"\7example\3com\0") is None
+
+
+def notify(plugin: Secondary, address: str, zone: str = "example.org") -> tuple[list[bytes], int]:
+    """Send a NOTIFY; give the answers, and how much was asked because of it."""
+    query = dns.message.make_query(zone, "SOA")
+    query.set_opcode(dns.opcode.NOTIFY)
+    spawned: list[object] = []
+    server = server_of([plugin, always(Failed(5))], spawned=spawned)  # type: ignore[arg-type]
+    client = Client(address, 4000, Transport.UDP, "127.0.0.1", 53)
+    rendered = server.respond(query.to_wire(), client, 0.0)
+    assert isinstance(rendered, Rendered)
+    return list(rendered.wires), len(spawned)
+
+
+def test_a_primary_that_notifies_is_asked() -> None:
+    """RFC 1996 §3.11."""
+    log: list[str] = []
+    plugin = make(log=log)
+    transfer(plugin)
+    [wire], asked = notify(plugin, "fd00::1")
+    found = dns.message.from_wire(wire)
+
+    assert (found.opcode(), found.rcode(), asked) == (dns.opcode.NOTIFY, dns.rcode.NOERROR, 1)
+    assert found.flags & dns.flags.AA
+    assert log[-1] == (
+        "[INFO] plugin/secondary: Notify from fd00::1 for example.org.: checking transfer"
+    )
+
+
+def test_anybody_else_is_not_even_answered() -> None:
+    """RFC 1996 §3.10."""
+    log: list[str] = []
+    plugin = make(log=log)
+    transfer(plugin)
+
+    assert notify(plugin, "10.9.9.9") == ([], 0)
+    assert log[-1] == "[INFO] plugin/secondary: Dropping notify from 10.9.9.9 for example.org."
+    [wire], asked = notify(plugin, "10.0.0.1", "sub.example.org")
+    assert (dns.message.from_wire(wire).rcode(), asked) == (dns.rcode.REFUSED, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("secondary example.org", "secondary zones require a transfer from property"),
+        ("secondary example.org {\n}", "secondary zones require a transfer from property"),
+        ("secondary {\ntransfer to 10.0.0.1\n}", "expecting one of from"),
+        ("secondary {\ntransfer from\n}", "Wrong argument count"),
+        ("secondary {\ntransfer from *\n}", "can't use '\\*' in transfer from"),
+        ("secondary {\ntransfer from primary.example\n}", "not an IP address"),
+        ("secondary {\ntransfer from 10.0.0.1:x\n}", "port"),
+        ("secondary {\nupstream\n}", "unknown property 'upstream'"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(text: str, message: str) -> None:
+    with pytest.raises(CorefileError, match=message):
+        make(text)
