@@ -193,7 +193,8 @@ async def test_every_metric_moves_by_what_happened(cluster: Cluster) -> None:
 
 async def test_sums_over_labels_are_consistent(cluster: Cluster) -> None:
     """Panels divide one of these by another."""
-    await asyncio.gather(*[use(cluster) for _ in range(5)])
+    await use(cluster)  # alone: the resolver fails its third query, whoever asks it
+    await asyncio.gather(*[use(cluster) for _ in range(4)])
     values = await cluster.scrape()
 
     asked = found(values, "coredns_dns_requests_total")
