@@ -63,7 +63,7 @@ class Forwarding:
         self._reach = reach
         node = node or min((name for _, name in store.nodes), default="")
         view = NodeView(node, addresses=(NODE_ADDRESS,), bind_address=NODE_ADDRESS)
-        options = PlanOptions(loopback_node_ports=True)
+        options = PlanOptions(loopback_node_ports=True, hint_weights=True)
         self._planner = Planner(store, view, options)
         self._handle: asyncio.Handle | None = None
         self._here: dict[str, bool] = {}

@@ -29,6 +29,7 @@ from svcdns.proxy.model import ForwardingPlan, ServicePlan
 from svcdns.proxy.outlier import EjectionRules
 from svcdns.proxy.proxyprotocol import VERSIONS
 from svcdns.proxy.served import EMPTY_RESPONSE, Served, networks
+from svcdns.proxy.topology import MAX_WEIGHT, hint_weight
 from svcdns.proxy.traffic import publish
 
 DESCRIPTORS_KEPT = 128
@@ -166,6 +167,11 @@ class UserspaceProxy:
             self._log.warning(
                 "%s: svcdns.io/proxy-protocol: %r is none of %s; no header is sent",
                 service.id, service.proxy_protocol, ", ".join(VERSIONS),
+            )  # fmt: skip
+        if service.hint_weight and not hint_weight(service.hint_weight):
+            self._log.warning(
+                "%s: svcdns.io/hint-weight: %r is no number from 2 to %d; hints filter",
+                service.id, service.hint_weight, MAX_WEIGHT,
             )  # fmt: skip
         if service.retry not in ("", EMPTY_RESPONSE):
             self._log.warning(

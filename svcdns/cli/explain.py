@@ -163,7 +163,7 @@ def _explain(
         attempts.append(ask(server, blocks, name, qtype, client))
         if attempts[-1].answered:
             break
-    options = PlanOptions(loopback_node_ports=True)
+    options = PlanOptions(loopback_node_ports=True, hint_weights=True)
     found = explain(tuple(attempts), plugins, _node(args, configuration), options)
     return with_search(found, search)
 

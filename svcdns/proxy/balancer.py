@@ -19,6 +19,7 @@ from enum import StrEnum
 from svcdns.proxy.affinity import AffinityTable
 from svcdns.proxy.model import Backend, Policy, ServicePlan
 from svcdns.proxy.outlier import EjectionRules, Health, may_eject, panics
+from svcdns.proxy.topology import hint_weight
 
 Random = Callable[[], float]
 """Gives numbers from 0 up to, but not including, 1."""
@@ -74,12 +75,15 @@ class Endpoint:
         "sent",
         "sockaddr",
         "turn",
+        "weight",
     )
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.sockaddr = (backend.address, backend.port)
         self.health = Health()
+        self.weight = 1
+        "Its share of the pool, which it is in as many times."
         self.removed = False
         "Whether it left the service; what it still serves may go on."
         self.active = 0
@@ -112,6 +116,7 @@ class Balancer:
         self._ramping: set[Endpoint] = set()
         self._affinity: AffinityTable[Endpoint] | None = None
         self._turn = 0
+        self._weighted = False
         self._used = False
 
     def update(self, plan: ServicePlan, now: float) -> list[Endpoint]:
@@ -135,9 +140,26 @@ class Balancer:
                 known.backend = backend
         for policy, backends in ((Policy.CLUSTER, plan.cluster), (Policy.LOCAL, plan.local)):
             self._pools[policy] = [self.endpoints[(b.address, b.port)] for b in backends]
+        self._weigh(plan)
         self._set_affinity(plan.affinity)
         self._used = self._used or bool(wanted)
         return gone
+
+    def _weigh(self, plan: ServicePlan) -> None:
+        """Put those that hints mean for us into the pool as many times as they weigh.
+
+        Under policy Local the connection is for this node in any case.
+        """
+        weight = hint_weight(plan.hint_weight) if plan.preferred else 1
+        preferred = {(b.address, b.port) for b in plan.preferred}
+        for key, endpoint in self.endpoints.items():
+            endpoint.weight = weight if key in preferred else 1
+        pool = self._pools[Policy.CLUSTER]
+        # In rounds, so that taking turns spreads them.
+        self._pools[Policy.CLUSTER] = [
+            one for turn in range(weight) for one in pool if one.weight > turn
+        ]
+        self._weighted = weight > 1
 
     def _join(self, endpoint: Endpoint, now: float) -> Endpoint:
         if self._used and self.rules.join_seconds:
@@ -221,7 +243,8 @@ class Balancer:
         if second >= first:
             second += 1
         a, b = pool[first], pool[second]
-        if self._ramping:
+        if self._ramping or self._weighted:
+            # Who was drawn first wins a tie: turns would even out what weights are there for.
             return b if self._load(b, now) < self._load(a, now) else a
         if a.active == b.active:
             chosen = b if b.turn < a.turn else a
@@ -233,14 +256,15 @@ class Balancer:
 
     def _least(self, pool: list[Endpoint], now: float) -> Endpoint:
         """Draw among the emptiest: the first of the list must not get every first connection."""
-        loads = [self._load(e, now) for e in pool] if self._ramping else [e.active for e in pool]
+        exact = self._ramping or self._weighted
+        loads = [self._load(e, now) if exact else e.active for e in pool]
         least = min(loads)
         emptiest = [e for e, load in zip(pool, loads, strict=True) if load == least]
         return emptiest[int(self._random() * len(emptiest))]
 
     @staticmethod
     def _load(endpoint: Endpoint, now: float) -> float:
-        return (endpoint.active + 1) / endpoint.health.weight(now)
+        return (endpoint.active // endpoint.weight + 1) / endpoint.health.weight(now)
 
     def _accepting(
         self, pool: list[Endpoint], now: float, draw: Callable[[list[Endpoint]], Endpoint]

@@ -279,6 +279,7 @@ def _plan_options(
     return PlanOptions(
         node_port_addresses=configuration.node_port_addresses,
         loopback_node_ports=configuration.mode == "userspace",
+        hint_weights=configuration.mode == "userspace",
         service_cidrs=service_cidrs,
     )
 

@@ -127,6 +127,10 @@ class ServicePlan(Struct, frozen=True, gc=False):
     "Value of the ``svcdns.io/proxy-protocol`` annotation: ``v1``, ``v2`` or empty."
     retry: str = ""
     "Value of the ``svcdns.io/retry`` annotation; userspace only."
+    hint_weight: str = ""
+    "Value of the ``svcdns.io/hint-weight`` annotation; userspace only."
+    preferred: tuple[Backend, ...] = ()
+    "Those of :attr:`cluster` that hints mean for this node, where a weight says how much more."
 
     def verdict(self, policy: Policy) -> Verdict:
         """What a connection under *policy* gets (rule R50)."""
@@ -231,6 +235,8 @@ class PlanOptions(Struct, frozen=True):
     "Whether loopback addresses serve node ports: only relays can (rule R33)."
     service_cidrs: tuple[str, ...] = ()
     "In addition to the ServiceCIDR objects (rule R25)."
+    hint_weights: bool = False
+    "Whether hints may be weights where a Service says so: only relays can."
 
 
 class NodePorts(Struct, frozen=True):

@@ -42,7 +42,7 @@ from svcdns.proxy.model import (
     ServicePlan,
 )
 from svcdns.proxy.node import node_ports, service_cidrs
-from svcdns.proxy.topology import Candidate, categorise
+from svcdns.proxy.topology import Candidate, categorise, hint_weight
 
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
 """A Service with this label is another proxy's (rule R2)."""
@@ -50,6 +50,7 @@ PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
 BALANCE_ANNOTATION = "svcdns.io/balance"
 PROXY_PROTOCOL_ANNOTATION = "svcdns.io/proxy-protocol"
 RETRY_ANNOTATION = "svcdns.io/retry"
+HINT_WEIGHT_ANNOTATION = "svcdns.io/hint-weight"
 TRIGGER_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
 
 AFFINITY_SECONDS = 10800
@@ -102,7 +103,9 @@ def plan_service(
     for family, cluster_ip in cluster_ips.items():
         here = ready_here[family] = set()
         for port in service.ports:
-            plan, candidates = _plan_port(service, port, (family, cluster_ip), slices, node)
+            plan, candidates = _plan_port(
+                service, port, (family, cluster_ip), slices, node, options
+            )
             plans[plan.key] = plan
             here.update(c.backend.address for c in candidates if c.ready and c.backend.local)
     return ServiceOutcome(tuple(plans.values()), _health_check(service, ready_here))
@@ -114,6 +117,7 @@ def _plan_port(
     cluster_ip: tuple[int, str],
     slices: tuple[EndpointSlice, ...],
     node: NodeView,
+    options: PlanOptions,
 ) -> tuple[ServicePlan, list[Candidate]]:
     """Plan one port in one family; *cluster_ip* is the family and the address."""
     spec, family = service.spec, cluster_ip[0]
@@ -124,14 +128,16 @@ def _plan_port(
     exposed = len(frontends) > 1
     internal = Policy.LOCAL if spec.internal_traffic_policy == "Local" else Policy.CLUSTER
     external = Policy.LOCAL if exposed and _keeps_local(service) else Policy.CLUSTER
+    annotations = service.metadata.annotations or {}
+    weight = annotations.get(HINT_WEIGHT_ANNOTATION, "").strip()
     usable = categorise(  # which sets are in use: rule R54
         candidates,
         node,
         cluster=exposed or internal is Policy.CLUSTER,
         local=Policy.LOCAL in (internal, external),
+        weighted=options.hint_weights and hint_weight(weight) > 0,
     )
     vips = [one.address for one in frontends if one.exposure is Exposure.LOAD_BALANCER]
-    annotations = service.metadata.annotations or {}
     plan = ServicePlan(
         identity,
         family,
@@ -148,6 +154,8 @@ def _plan_port(
         annotations.get(BALANCE_ANNOTATION, "").strip(),
         annotations.get(PROXY_PROTOCOL_ANNOTATION, "").strip(),
         annotations.get(RETRY_ANNOTATION, "").strip(),
+        weight,
+        usable.preferred,
     )
     return plan, candidates
 

@@ -16,6 +16,9 @@ from msgspec import Struct
 from svcdns.kube.objects import Endpoint
 from svcdns.proxy.model import Backend, LeftOut, NodeView
 
+MAX_WEIGHT = 16
+"""How many times more an endpoint that is meant for us may get than another one."""
+
 
 class Candidate(Struct, frozen=True, order=True, gc=False):
     """An endpoint of the service port, before anything was decided about it."""
@@ -50,6 +53,13 @@ class Usable(Struct, frozen=True):
     any_usable: bool
     "Whether the cluster has a usable endpoint at all (rules R50, R54)."
     left_out: tuple[LeftOut, ...]
+    preferred: tuple[Backend, ...] = ()
+    "Those of :attr:`cluster` that hints mean for us, where hints do not filter."
+
+
+def hint_weight(text: str) -> int:
+    """Read the ``svcdns.io/hint-weight`` annotation; 0 for none, or one that means nothing."""
+    return int(text) if text.isascii() and text.isdigit() and 2 <= int(text) <= MAX_WEIGHT else 0
 
 
 def candidate(endpoint: Endpoint, address: str, port: int, node: NodeView) -> Candidate:
@@ -73,7 +83,12 @@ def candidate(endpoint: Endpoint, address: str, port: int, node: NodeView) -> Ca
 
 
 def categorise(
-    candidates: Collection[Candidate], node: NodeView, *, cluster: bool, local: bool
+    candidates: Collection[Candidate],
+    node: NodeView,
+    *,
+    cluster: bool,
+    local: bool,
+    weighted: bool = False,
 ) -> Usable:
     """Split *candidates* into what each policy may use.
 
@@ -82,10 +97,12 @@ def categorise(
         node: This node.
         cluster: Whether a policy of the Service uses the Cluster set (rule R54).
         local: Whether one uses the Local set.
+        weighted: Whether hints say who gets more, not who gets all (ours; KEP-2433 filters).
     """
     ready = [one for one in candidates if one.ready]
     draining = [one for one in candidates if one.draining and not one.ready]
-    by_cluster = (_hinted(ready, node) or draining) if cluster else []
+    hinted = _hinted(ready, node) if cluster else []
+    by_cluster = ((ready if weighted else hinted) or draining) if cluster else []
     by_local = (
         [one for one in ready if one.backend.local]
         or [one for one in draining if one.backend.local]
@@ -99,6 +116,9 @@ def categorise(
         bool(ready or draining),
         tuple(sorted(_why(one, cluster) for one in candidates if one.backend not in used))
         if len(used) < len(candidates)
+        else (),
+        tuple(sorted(one.backend for one in hinted))
+        if weighted and len(hinted) < len(ready)
         else (),
     )
 

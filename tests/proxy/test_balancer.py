@@ -49,6 +49,52 @@ def test_idle_endpoints_get_equal_shares_r20(name: str) -> None:
     assert len(counts) == 3
 
 
+NEAR, FAR = THREE[:1], THREE[1:]
+
+
+def weighted(name: str) -> Balancer:
+    """One endpoint is meant for us and weighs four times what each of the two others does."""
+    return balancer(service_plan(FRONTEND, *THREE, balance=name, hint_weight="4", preferred=NEAR))
+
+
+@pytest.mark.parametrize("name", list(Algorithm))
+def test_who_is_preferred_by_hints_gets_its_weight(name: str) -> None:
+    chooser = weighted(name)
+    counts = Counter(pick(chooser).sockaddr[0] for _ in range(6000))
+
+    expected = {"10.0.0.1": 4000, "10.0.0.2": 1000, "10.0.0.3": 1000}
+    assert sum((counts[one] - n) ** 2 / n for one, n in expected.items()) < 13.8
+
+
+@pytest.mark.parametrize("name", ["power-of-two", "least-connections"])
+def test_connections_that_stay_are_spread_by_weight(name: str) -> None:
+    chooser = weighted(name)
+    for _ in range(600):
+        pick(chooser).active += 1
+    found = [endpoint(chooser, one).active for one in THREE]
+
+    assert 380 <= found[0] <= 420
+    assert all(85 <= one <= 115 for one in found[1:])
+
+
+def test_a_preferred_endpoint_that_fails_is_replaced_by_the_others() -> None:
+    chooser = weighted("")
+    near = eject(chooser, NEAR[0])
+
+    assert {pick(chooser).sockaddr for _ in range(50)} == {
+        endpoint(chooser, one).sockaddr for one in FAR
+    }
+    assert pick(chooser, tried=[endpoint(chooser, one) for one in FAR]) is near
+
+
+def test_a_weight_comes_and_goes_with_the_plan() -> None:
+    chooser = weighted("round-robin")
+    chooser.update(service_plan(FRONTEND, *THREE, balance="round-robin"), now=1.0)
+    counts = Counter(pick(chooser, 60.0).sockaddr for _ in range(300))
+
+    assert set(counts.values()) == {100}
+
+
 @pytest.mark.parametrize("name", ["power-of-two", "least-connections"])
 def test_connections_that_stay_are_spread_evenly(name: str) -> None:
     chooser = balancer(service_plan(FRONTEND, *THREE, balance=name))

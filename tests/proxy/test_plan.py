@@ -65,6 +65,7 @@ def test_a_whole_plan() -> None:
             "svcdns.io/balance": " least-connections ",
             "svcdns.io/proxy-protocol": "v2",
             "svcdns.io/retry": "empty-response",
+            "svcdns.io/hint-weight": "4",
         },
     )
     found = planned(raw, slice_of("web", [endpoint("p2"), endpoint("p3"), endpoint("p4", "dead")]))
@@ -91,7 +92,33 @@ def test_a_whole_plan() -> None:
         balance="least-connections",
         proxy_protocol="v2",
         retry="empty-response",
+        hint_weight="4",
     )
+
+
+@pytest.mark.parametrize(
+    ("weight", "relays", "usable", "preferred"),
+    [
+        ("4", True, ["p2", "p3"], ["p2"]),
+        ("4", False, ["p2"], []),
+        ("", True, ["p2"], []),
+        ("x", True, ["p2"], []),
+    ],
+)
+def test_hints_are_weights_where_a_service_says_so_and_a_relay_can_r60(
+    weight: str, relays: bool, usable: list[str], preferred: list[str]
+) -> None:
+    raw = service("web", "10.96.5.5", annotations={"svcdns.io/hint-weight": weight})
+    hinted = [
+        endpoint(pod, hints={"forNodes": [{"name": node}]})
+        for pod, node in (("p2", VIEW.name), ("p3", "elsewhere"))
+    ]
+    options = PlanOptions(hint_weights=relays)
+    store = stored(raw, slice_of("web", hinted))
+    found = build(store, VIEW, options).services[HTTP, 4]
+
+    assert [one.pod for one in found.cluster] == usable
+    assert [one.pod for one in found.preferred] == preferred
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from svcdns.kube.objects import Conditions, Endpoint, ForNode, ForZone, Hints, TargetRef
 from svcdns.proxy.model import Backend, NodeView
-from svcdns.proxy.topology import Candidate, candidate, categorise
+from svcdns.proxy.topology import Candidate, candidate, categorise, hint_weight
 
 NODE = NodeView("node-1", "a")
 
@@ -108,6 +108,38 @@ def test_a_reason_names_the_hints_r60() -> None:
     assert found.reason == (
         "ready, but its hints name node node-2 and zone b, c, and others are meant for us"
     )
+
+
+WEIGHTED = [
+    ("some are for us", [one(1, zones=("a",)), one(2, zones=("b",))], [1, 2], [1]),
+    ("all are for us", [one(1, zones=("a",)), one(2, zones=("a",))], [1, 2], []),
+    ("none is for us", [one(1, zones=("b",)), one(2, zones=("c",))], [1, 2], []),
+    ("one has no hint", [one(1, zones=("a",)), one(2)], [1, 2], []),
+    ("for our node", [one(1, nodes=("node-1",)), one(2, nodes=("x",))], [1, 2], [1]),
+    ("R61 draining ones have no preference", [one(1, "draining", zones=("a",)), one(2, "draining", zones=("b",))], [1, 2], []),
+    ("R58 the unready are left out all the same", [one(1, zones=("a",)), one(2, "unready", zones=("b",))], [1], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("candidates", "cluster", "preferred"),
+    [case[1:] for case in WEIGHTED],
+    ids=[case[0] for case in WEIGHTED],
+)
+def test_hints_may_prefer_instead_of_filter(
+    candidates: list[Candidate], cluster: list[int], preferred: list[int]
+) -> None:
+    usable = categorise(candidates, NODE, cluster=True, local=False, weighted=True)
+    assert (numbers(usable.cluster), numbers(usable.preferred)) == (cluster, preferred)
+    assert "R60" not in [one.rule for one in usable.left_out]
+
+
+@pytest.mark.parametrize(
+    ("text", "weight"),
+    [("", 0), ("2", 2), ("16", 16), ("1", 0), ("0", 0), ("17", 0), ("-4", 0), ("4.5", 0), ("x", 0), ("²", 0)],
+)  # fmt: skip
+def test_a_weight_is_a_small_number(text: str, weight: int) -> None:
+    assert hint_weight(text) == weight
 
 
 def test_a_node_without_a_zone_ignores_zone_hints_r62() -> None:

@@ -34,6 +34,8 @@ def service_plan(
     balance: str = "",
     proxy_protocol: str = "",
     retry: str = "",
+    hint_weight: str = "",
+    preferred: tuple[str, ...] = (),
 ) -> ServicePlan:
     """Make a service port with one frontend, ``address:port``."""
     address, _, port = frontend.rpartition(":")
@@ -53,6 +55,8 @@ def service_plan(
         balance=balance,
         proxy_protocol=proxy_protocol,
         retry=retry,
+        hint_weight=hint_weight,
+        preferred=backends(*preferred),
     )
 
 
