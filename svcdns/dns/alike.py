@@ -28,9 +28,9 @@ _COOKIE_AT = 15
 """Octets of an OPT record and its first option in front of the option's data."""
 _COUNTS = struct.pack("!4H", 1, 0, 0, 1)
 _opt = struct.Struct("!BHHIHHH").unpack_from
-_OPT_TYPE: Final = RRType.OPT.value
-_COOKIE: Final = EdnsOption.COOKIE.value
-_SOA: Final = RRType.SOA.value
+_OPT_TYPE: Final = RRType.OPT
+_COOKIE: Final = EdnsOption.COOKIE
+_SOA: Final = RRType.SOA
 _WITHOUT_NAMES = frozenset({RRType.A, RRType.AAAA, RRType.TXT})
 """Types without names but the owner's, which follows the question in front of it."""
 

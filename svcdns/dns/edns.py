@@ -31,7 +31,7 @@ ECHOED: Final = frozenset(
 
 _OPT = struct.Struct("!BHHBBHH")
 _OPTION = struct.Struct("!HH")
-_OPT_TYPE: Final = RRType.OPT.value
+_OPT_TYPE: Final = RRType.OPT
 
 OPT_OCTETS: Final = _OPT.size
 """Octets of an OPT record without options."""

@@ -51,7 +51,7 @@ _record = struct.Struct("!HHIH").unpack_from
 _RECORD_OCTETS = 10
 _SOA_NUMBERS = 20
 """Octets behind the names of a SOA (RFC 1035 §3.3.13)."""
-_OPT_TYPE: Final = RRType.OPT.value  # an enum's attribute costs more than the comparison
+_OPT_TYPE: Final = RRType.OPT  # an enum's attribute costs more than the comparison
 _rejection = struct.Struct("!6H").pack
 
 _PLAIN = 1 << 48

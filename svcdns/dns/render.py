@@ -49,11 +49,11 @@ _SLACK = 16
 _Suffixes: TypeAlias = tuple[tuple[bytes, int], ...]
 
 _COMPRESSED: Final[dict[int, tuple[int, int]]] = {
-    RRType.NS.value: (0, 1),
-    RRType.CNAME.value: (0, 1),
-    RRType.SOA.value: (0, 2),
-    RRType.PTR.value: (0, 1),
-    RRType.MX.value: (2, 1),
+    RRType.NS: (0, 1),
+    RRType.CNAME: (0, 1),
+    RRType.SOA: (0, 2),
+    RRType.PTR: (0, 1),
+    RRType.MX: (2, 1),
 }
 """Types whose rdata is compressed: octets in front of the names, number of names."""
 

@@ -8,7 +8,7 @@ Parity: CoreDNS ``plugin/metrics/vars`` (corefile-features d).
 
 from bisect import bisect_left
 
-from svcdns.dns.constants import RRType, rcode_text
+from svcdns.dns.constants import RRType, rcode_text, type_text
 from svcdns.dns.name import to_text
 from svcdns.dns.query import Query
 from svcdns.metrics import Cell, HistogramCell, Registry
@@ -165,7 +165,7 @@ class Accounts:
     def _add(self, key: _Key, times: int) -> None:
         proto, family, zone, view, qtype, do, plugin, rcode, asked, size, _ = key
         labels = (self.server, _zone_text(zone), view)
-        kind = RRType(qtype).name if qtype else "other"
+        kind = type_text(qtype) if qtype else "other"
         self._requests.cell(*labels, proto, family, kind).value += times
         self._responses.cell(*labels, rcode_text(rcode), plugin).value += times
         if do:

@@ -27,10 +27,10 @@ _META = frozenset({RRType.AXFR, RRType.IXFR, RRType.TSIG, 249})
 """Types whose answers are no data; 249 is TKEY."""
 
 # An enum's attribute costs more than what is done with it here.
-_QUERY = Opcode.QUERY.value
-_SOA = RRType.SOA.value
-_NS = RRType.NS.value
-_NXDOMAIN = Rcode.NXDOMAIN.value
+_QUERY = Opcode.QUERY
+_SOA = RRType.SOA
+_NS = RRType.NS
+_NXDOMAIN = Rcode.NXDOMAIN
 
 
 class Sort(Enum):

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from svcdns.corefile.endpoints import split_host_port
 from svcdns.corefile.options import Line
-from svcdns.dns.constants import Rcode
+from svcdns.dns.constants import Rcode, rcode_number
 from svcdns.plugins.base import Transport, Upstream
 from svcdns.plugins.proxies import HealthCheck
 
@@ -30,7 +30,6 @@ _HOST = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}\.?)+(?<=[A
 
 _PORTS = {Transport.UDP: 53, Transport.TLS: 853, Transport.HTTPS: 443}
 _SCHEMES = {"dns": Transport.UDP, "tls": Transport.TLS, "https": Transport.HTTPS}
-_RCODES = {rcode.name: rcode.value for rcode in Rcode}
 
 
 class Options(Struct):
@@ -159,9 +158,10 @@ def _read_check(option: Line) -> HealthCheck:
 def _rcodes(option: Line) -> frozenset[int]:
     found = set()
     for text in option.rest(at_least=1):
-        if text.upper() not in _RCODES:
+        code = rcode_number(text)
+        if code is None:
             raise option.error(f"{text} is not a valid rcode")
-        found.add(_RCODES[text.upper()])
+        found.add(code)
     return frozenset(found)
 
 

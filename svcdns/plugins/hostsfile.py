@@ -10,7 +10,6 @@ from collections.abc import Generator, Iterable, Iterator
 
 from msgspec import Struct
 
-from svcdns.dns.constants import RRType
 from svcdns.dns.name import ROOT, from_text, is_subdomain
 from svcdns.dns.reverse import address_of
 from svcdns.zones.records import packed
@@ -100,7 +99,7 @@ def parse_slices(
     return Hosts(forward, pointers, entries)
 
 
-def _entries(text: bytes) -> Iterator[tuple[RRType, bytes, bytes]]:
+def _entries(text: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     for line in text.split(b"\n"):
         fields = line.partition(b"#")[0].split()
         if len(fields) < 2:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from svcdns.corefile.options import Line as Read
 from svcdns.corefile.syntax import Directive
-from svcdns.dns.constants import EdnsOption, Rcode, class_number, type_number
+from svcdns.dns.constants import EdnsOption, class_number, rcode_number, type_number
 from svcdns.plugins import rewriteanswers
 from svcdns.plugins.rewriteanswers import Undo
 from svcdns.plugins.rewriteedns import ACTIONS, VARIABLES, EdnsRule
@@ -152,7 +152,7 @@ def _rcode(words: Sequence[str]) -> Rule:
 def _rcode_number(text: str) -> int | None:
     if text.isascii() and text.isdigit() and int(text) <= _RCODE_LIMIT:
         return int(text)
-    return Rcode[text.upper()] if text.upper() in Rcode.__members__ else None
+    return rcode_number(text)
 
 
 def _cname(words: Sequence[str]) -> Rule:

@@ -76,6 +76,7 @@ from svcdns.dns.constants import (
     RRType,
     class_number,
     class_text,
+    rcode_number,
     type_number,
     type_text,
 )
@@ -380,9 +381,10 @@ def _type(text: str) -> int:
 
 
 def _rcode(text: str) -> int:
-    if text.upper() not in Rcode.__members__:
+    found = rcode_number(text)
+    if found is None:
         raise ValueError(f"unknown rcode {text}")
-    return Rcode[text.upper()]
+    return found
 
 
 def _template(text: str) -> Template:

@@ -19,7 +19,7 @@ SOA_TTL_LIMIT = 300
 
 
 @lru_cache(maxsize=4096)
-def packed(text: str) -> tuple[RRType, bytes] | None:
+def packed(text: str) -> tuple[int, bytes] | None:
     """Read an address: A or AAAA and its rdata, or ``None`` when the text is a name.
 
     An IPv4-mapped IPv6 address counts as IPv4, and leading zeros make a name of it

@@ -12,8 +12,8 @@ TARGET = wire_name("Target.example")
 OTHER = wire_name("other.example")
 
 
-def text(rrtype: RRType, wire: bytes) -> str:
-    return dns.rdata.from_wire("IN", rrtype.name, wire, 0, len(wire)).to_text()
+def text(rrtype: int, wire: bytes) -> str:
+    return dns.rdata.from_wire("IN", rrtype, wire, 0, len(wire)).to_text()
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def text(rrtype: RRType, wire: bytes) -> str:
         ),
     ],
 )
-def test_built_data_is_read_by_dnspython(rrtype: RRType, wire: bytes, expected: str) -> None:
+def test_built_data_is_read_by_dnspython(rrtype: int, wire: bytes, expected: str) -> None:
     assert text(rrtype, wire) == expected
 
 
@@ -80,16 +80,16 @@ WITH_NAMES = {
 
 
 @pytest.mark.parametrize(("rrtype", "zone_text"), WITH_NAMES.items())
-def test_names_inside_are_found_and_mapped(rrtype: RRType, zone_text: str) -> None:
+def test_names_inside_are_found_and_mapped(rrtype: int, zone_text: str) -> None:
     """RFC 3597 §4 and later types: a rewrite must not miss a name."""
-    wire = dns.rdata.from_text("IN", rrtype.name, zone_text, relativize=False).to_wire()
+    wire = dns.rdata.from_text("IN", rrtype, zone_text, relativize=False).to_wire()
     assert wire is not None
     expected = [wire_name("a.b")] + ([wire_name("c.d")] if "c.d." in zone_text else [])
     assert list(rdata.names_in(rrtype, wire)) == expected
 
     longer = rdata.map_names(rrtype, wire, lambda name: b"\x04more" + name)
     mapped = zone_text.replace("a.b.", "more.a.b.").replace("c.d.", "more.c.d.")
-    assert longer == dns.rdata.from_text("IN", rrtype.name, mapped, relativize=False).to_wire()
+    assert longer == dns.rdata.from_text("IN", rrtype, mapped, relativize=False).to_wire()
 
 
 @pytest.mark.parametrize("rrtype", [RRType.A, RRType.AAAA, RRType.TXT, RRType.CAA, 65280])
@@ -99,8 +99,8 @@ def test_types_without_names_stay_as_they_are(rrtype: int) -> None:
 
 
 @pytest.mark.parametrize(("rrtype", "zone_text"), WITH_NAMES.items())
-def test_data_cut_off_is_refused(rrtype: RRType, zone_text: str) -> None:
-    wire = dns.rdata.from_text("IN", rrtype.name, zone_text, relativize=False).to_wire()
+def test_data_cut_off_is_refused(rrtype: int, zone_text: str) -> None:
+    wire = dns.rdata.from_text("IN", rrtype, zone_text, relativize=False).to_wire()
     assert wire is not None
     names_end = len(wire) if rdata.LAYOUTS[rrtype].rest == 0 else wire.rindex(wire_name("b")) + 3
     for size in range(names_end):
@@ -109,7 +109,7 @@ def test_data_cut_off_is_refused(rrtype: RRType, zone_text: str) -> None:
 
 
 @pytest.mark.parametrize(("rrtype", "size"), [(RRType.A, 3), (RRType.A, 5), (RRType.AAAA, 4)])
-def test_an_address_of_the_wrong_size_is_refused(rrtype: RRType, size: int) -> None:
+def test_an_address_of_the_wrong_size_is_refused(rrtype: int, size: int) -> None:
     with pytest.raises(ValueError):
         rdata.expand(rrtype, 1, bytes(16), 0, size, {})
 

@@ -258,7 +258,7 @@ def test_a_class_other_than_in_is_kept() -> None:
 
 @pytest.mark.parametrize("rcode", [Rcode.SERVFAIL, Rcode.REFUSED, Rcode.FORMERR, Rcode.NOTIMP])
 @pytest.mark.parametrize("edns", [False, True])
-def test_a_bare_error_holds_the_question_and_opt(rcode: Rcode, edns: bool) -> None:
+def test_a_bare_error_holds_the_question_and_opt(rcode: int, edns: bool) -> None:
     """J6, J7: no AA, no SOA."""
     options = {"use_edns": 0, "payload": 4096} if edns else {}
     message = decode(bare(query(**options), rcode))
