@@ -5,6 +5,7 @@ API server would send it.  So no API server takes part in what is measured.
 """
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -43,6 +44,7 @@ def feeding(folder: Path) -> Callable[[ApiSource, Store, Registry], Coroutine[An
                     await asyncio.sleep(0)
             store.replace(kind, keys)
             del page, raw  # a list is not kept, as it is not by who reads it from the API
+        gc.freeze()  # as who reads the lists from the API does
         await asyncio.Event().wait()
 
     return feed

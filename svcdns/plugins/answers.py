@@ -100,8 +100,12 @@ class AnswerTable:
         "Traces of keys that were turned away, by their hash; takes memory once it is used."
 
     def admits(self, key: bytes) -> bool:
-        """Whether an answer is worth storing; asked before the work for that is done."""
-        if len(self.entries) < self.limit or key in self.entries:
+        """Whether an answer is worth storing; asked before the work for that is done.
+
+        While there is plenty of room everything is; then only what is asked for again, because
+        names that are asked for once (search paths, scanners) come in any number.
+        """
+        if len(self.entries) < self.limit // 2 or key in self.entries:
             return True
         trace, place = divmod(hash(key), len(self._asked))
         trace &= 0xFF

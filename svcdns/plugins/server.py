@@ -264,12 +264,12 @@ class Server:
         assert store is not None
         response = reply.response
         key, end, cookie = common(wire[2:])
+        table = self.table(client.transport, client.family)
+        if not table.admits(key):
+            return
         lower = not case_free(query.name, response)
         echoes = not response.options and response.rcode <= 0xF
         if (end and lower) or (cookie and not echoes) or not plain_name(query.qname):
-            return
-        table = self.table(client.transport, client.family)
-        if not table.admits(key):
             return
         tails: Iterable[bytes] = (answer[2:],)
         if store.rotate:
