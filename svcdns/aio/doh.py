@@ -61,7 +61,7 @@ class DohListener:
         self.server = server
         self.limits = limits
         self.connections: Connections[_Connection] = Connections()
-        self._turns = turns or Turns()
+        self.turns = turns or Turns()
         self._settle = settle
         self.sock = sock
         self._acceptor = Acceptor(sock, lambda: _Connection(self))
@@ -111,7 +111,7 @@ class DohListener:
         found = read_request(method, target, media_type, body)
         if isinstance(found, Refusal):
             return self.refuse(found)
-        await self._turns.wait()
+        await self.turns.wait()
         wire = await self._answer(found, client)
         if wire is None:
             # RFC 8484 §4.2.1 speaks of DNS errors in answers; there is none for "no answer".
@@ -192,7 +192,7 @@ class _Connection(asyncio.Protocol):
             return
         encrypted = transport.get_extra_info("ssl_object")
         if encrypted is not None and encrypted.selected_alpn_protocol() == "h2":
-            self._speaker = Http2(self._answer_2, self.begun)
+            self._speaker = Http2(self._answer_2, self.begun, self._listener.turns)
         else:
             self._speaker = self._listener.speaker(self)
         self._speaker.connection_made(transport)

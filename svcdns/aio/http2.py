@@ -17,6 +17,7 @@ from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamR
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
+from svcdns.aio.turns import Turns
 from svcdns.dns.constants import MAX_MESSAGE
 from svcdns.plugins.base import HttpAnswer
 
@@ -30,6 +31,12 @@ MAX_HEADER_OCTETS = 16384
 
 MAX_RESETS = 1000
 """Requests that a client may take back before it is closed (CVE-2023-44487)."""
+
+_PIECE = 512
+"""Octets taken in between two looks at the clock: some ten requests at most."""
+
+_READ_AHEAD = 65536
+"""Octets that may wait for a turn; no more are read beyond."""
 
 
 _SETTINGS: dict[SettingCodes, int] = {
@@ -51,13 +58,18 @@ class _Request:
 class Http2(asyncio.Protocol):
     """The server's side of one connection."""
 
-    def __init__(self, answer: Answer, begun: Callable[[], None]) -> None:
+    def __init__(self, answer: Answer, begun: Callable[[], None], turns: Turns) -> None:
         """Prepare.
 
         Args:
             answer: Called for every complete request.
             begun: Told when a request has begun to come in.
+            turns: What comes in is taken in only when it is our turn.
         """
+        self._turns = turns
+        self._loop = asyncio.get_running_loop()
+        self._unread = bytearray()
+        self._queued = False
         self._answer = answer
         self._begun = begun
         self._requests: dict[int, _Request] = {}
@@ -80,11 +92,38 @@ class Http2(asyncio.Protocol):
         """Drop what is under way."""
         for task in self._tasks.values():
             task.cancel()
+        self._turns.leave(self._work)
+        self._unread.clear()
         self._requests.clear()
         self._unsent.clear()
 
     def data_received(self, data: bytes) -> None:
-        """Take frames in and send what they call for."""
+        """Take frames in as soon as it is our turn."""
+        self._unread += data
+        self._take_turn()
+        if self._queued and len(self._unread) > _READ_AHEAD:
+            self._transport.pause_reading()
+
+    def _take_turn(self) -> None:
+        if not self._queued:
+            self._queued = True
+            self._turns.take(self._work)
+
+    def _work(self, ends: float) -> None:
+        """Take in what came, and send what it calls for, as far as there is time."""
+        self._queued = False
+        while self._unread and self._writable and not self._transport.is_closing():
+            piece = bytes(self._unread[:_PIECE])
+            del self._unread[:_PIECE]
+            self._receive(piece)
+            if self._unread and self._loop.time() >= ends:
+                self._queued = True
+                self._turns.queue(self._work)
+                return
+        if self._writable and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _receive(self, data: bytes) -> None:
         try:
             events = self._http.receive_data(data)
             for event in events:
@@ -112,9 +151,9 @@ class Http2(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on."""
         self._writable = True
-        self._transport.resume_reading()
         self._flush()
         self._write()
+        self._take_turn()
 
     def _take(self, event: Event) -> None:
         match event:

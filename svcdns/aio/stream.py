@@ -23,6 +23,9 @@ _HEADER = 2
 _JOINED = 384
 """Pieces that are written at once: some 100 ordinary answers."""
 
+_READ_AHEAD = 65536
+"""Octets that may wait for a turn; no more are read beyond."""
+
 
 class Responder(Protocol):
     """What answers: a :class:`svcdns.plugins.server.Server`."""
@@ -110,6 +113,8 @@ class StreamConnection(asyncio.Protocol):
         self._at = 0
         self._listener.connections.touch(self)
         self._take_turn()
+        if self._queued and len(self._buffer) - self._at > _READ_AHEAD:
+            self._pause()
 
     def eof_received(self) -> bool:
         """Stay open for the answers (RFC 7766 §6.2.4); TLS cannot."""

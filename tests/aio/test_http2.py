@@ -1,6 +1,7 @@
 """One connection of HTTP/2, with h2's client side as the peer and no socket."""
 
 import asyncio
+import itertools
 
 import pytest
 from h2.config import H2Configuration
@@ -15,6 +16,7 @@ from h2.events import (
 )
 
 from svcdns.aio.http2 import MAX_RESETS, MAX_STREAMS, Http2
+from svcdns.aio.turns import Turns
 from svcdns.plugins.base import HttpAnswer
 
 GET = [(":method", "GET"), (":scheme", "https"), (":authority", "a"), (":path", "/x")]
@@ -49,13 +51,13 @@ class _Transport(asyncio.Transport):
 class Pair:
     """A server and a client that speak through memory."""
 
-    def __init__(self, size: int = 10) -> None:
+    def __init__(self, size: int = 10, turns: Turns | None = None) -> None:
         self.size = size
         self.hold = asyncio.Event()
         self.hold.set()
         self.asked: list[tuple[str, str, str, bytes | None]] = []
         self.begun = 0
-        self.server = Http2(self._answer, self._begin)
+        self.server = Http2(self._answer, self._begin, turns or Turns(3600.0))
         self.transport = _Transport()
         self.client = H2Connection(H2Configuration(client_side=True))
         self.client.initiate_connection()
@@ -227,3 +229,42 @@ async def test_a_lost_connection_drops_what_is_under_way() -> None:
     events = await pair.settle()
 
     assert events == []
+
+
+async def test_requests_that_come_at_once_are_taken_in_by_turns() -> None:
+    """However much two clients send, a piece of it at a time comes before everybody else's turn."""
+    turns = Turns(0.0)
+    pairs = [Pair(turns=turns), Pair(turns=turns)]
+    for pair in pairs:
+        pair.exchange()
+        for _ in range(100):
+            pair.ask(POST, b"x" * 40)
+        pair.server.data_received(pair.client.data_to_send())
+    counts = [sum(pair.begun for pair in pairs)]
+    while counts[-1] < 200 and len(counts) < 1000:
+        await asyncio.sleep(0)
+        counts.append(sum(pair.begun for pair in pairs))
+
+    assert counts[-1] == 200
+    steps = [after - before for before, after in itertools.pairwise([0, *counts])]
+    assert max(steps) <= 12
+    await asyncio.gather(*(pair.settle() for pair in pairs))
+
+
+async def test_who_sends_more_than_may_wait_for_a_turn_is_not_read_from_until_then() -> None:
+    turns = Turns(0.0)
+    pair, other = Pair(turns=turns), Pair(turns=turns)
+    other.ask()
+    other.exchange()  # has the turn of this round
+    for _ in range(5000):
+        pair.client.ping(b"12345678")  # as long as they like: no window bounds them
+    pair.ask()
+    pair.server.data_received(pair.client.data_to_send())
+    assert not pair.transport.reading
+
+    for _ in range(1000):
+        if pair.asked:
+            break
+        await asyncio.sleep(0)
+    assert len(pair.asked) == 1
+    assert pair.transport.reading

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from svcdns.aio.connections import Limits
+from svcdns.aio.stream import StreamConnection
 from svcdns.aio.turns import Turns
 from svcdns.aio.upstream import Upstreams
 from svcdns.dns.name import from_text
@@ -305,3 +306,42 @@ async def test_a_slow_sender_cannot_stretch_the_time_for_a_query(upstreams: Upst
 
         assert await ended
         writer.close()
+
+
+class _Reading(asyncio.Transport):
+    """Notes whether it is read from."""
+
+    reading = True
+
+    def __init__(self) -> None:
+        there = ("127.0.0.1", 40000)
+        super().__init__({"peername": there, "sockname": there})
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+
+async def test_a_client_that_waits_for_its_turn_cannot_pile_up_queries(
+    upstreams: Upstreams,
+) -> None:
+    turns = Turns(0.0)
+    async with listening(upstreams, turns=turns) as (listener, _):
+        turns.take(lambda _ends: None)  # has the turn of this round
+        connection, transport = StreamConnection(listener), _Reading()
+        connection.connection_made(transport)
+        query = frame("a.example.")
+        connection.data_received(query)
+        assert transport.reading
+        connection.data_received(query * (65536 // len(query) + 1))
+        assert not transport.reading
+        await until(lambda: transport.reading)
+        connection.connection_lost(None)
