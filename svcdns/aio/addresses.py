@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from msgspec import Struct
 
-from svcdns.plugins.base import Upstream
+from svcdns.plugins.commands import Upstream
 
 _GO_WORDS = {
     errno.ECONNREFUSED: "connection refused",

@@ -23,7 +23,8 @@ from svcdns.aio.stream import Responder, Settle
 from svcdns.aio.turns import Turns
 from svcdns.dns.constants import MAX_MESSAGE
 from svcdns.dns.doh import MESSAGE_TYPE, Refusal, max_age, read_request
-from svcdns.plugins.base import Client, HttpAnswer, Rendered, Transport
+from svcdns.plugins.base import Client, HttpAnswer, Rendered
+from svcdns.plugins.commands import Transport
 
 GRACE_SECONDS = 5.0
 """For requests under way at the end (CoreDNS stops servers gracefully for 5)."""

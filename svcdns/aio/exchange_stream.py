@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from svcdns.aio.addresses import call_reason, joined, reason, sockaddr
 from svcdns.dns.matching import answers, question_end
-from svcdns.plugins.base import Exchange, Exchanged, Result, Transport, Unanswered, Upstream
+from svcdns.plugins.commands import Exchange, Exchanged, Result, Transport, Unanswered, Upstream
 
 Done = Callable[[Result], None]
 

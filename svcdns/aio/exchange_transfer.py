@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from svcdns.aio.addresses import joined
 from svcdns.aio.exchange_stream import client_context, tls_reason
-from svcdns.plugins.base import Exchanged, ReadZone, Result, Transport, Unanswered
+from svcdns.plugins.commands import Exchanged, ReadZone, Result, Transport, Unanswered
 
 Done = Callable[[Result], None]
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from svcdns.aio.addresses import call_reason, joined, reason, sockaddr
 from svcdns.dns.matching import answers, question_end
-from svcdns.plugins.base import Exchange, Exchanged, Result, Unanswered
+from svcdns.plugins.commands import Exchange, Exchanged, Result, Unanswered
 
 Done = Callable[[Result], None]
 

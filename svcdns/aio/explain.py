@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import secrets
 import socket
 import time
@@ -10,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from svcdns.aio.environment import environment
 from svcdns.aio.forwarding import NODE_ADDRESS, can_bind
-from svcdns.aio.interfaces import interfaces
 from svcdns.aio.manifests import ManifestDirectory
 from svcdns.corefile.syntax import ServerBlock
 from svcdns.dns.matching import answers, question_end
@@ -21,7 +20,7 @@ from svcdns.kube.inventory import Inventory
 from svcdns.kube.manifests import parse
 from svcdns.kube.mirroring import Endpoints
 from svcdns.metrics import Registry
-from svcdns.plugins.build import Configuration, Environment, build
+from svcdns.plugins.build import Configuration, build
 from svcdns.plugins.clusters import Clusters
 
 ANSWER_SECONDS = 3.0
@@ -39,22 +38,10 @@ def configure(blocks: Sequence[ServerBlock]) -> Configuration:
     Raises:
         ConfigError: The Corefile cannot be used.
     """
-    environment = Environment(
-        registry=Registry(),
-        clusters=Clusters(time.time),
-        read=lambda path: Path(path).read_bytes(),
-        random=random.random,
-        clock=time.monotonic,
-        wall=time.time,
-        warn=lambda text: log.warning("%s", text),
-        write=lambda _line: None,
-        panic=lambda question, error: log.error(
-            "a plugin failed over %s", question, exc_info=error
-        ),
-        spawn=lambda _ask: None,
-        interfaces=interfaces(),
+    here = environment(
+        Registry(), Clusters(time.time), write=lambda _line: None, spawn=lambda _ask: None
     )
-    return build(blocks, environment)
+    return build(blocks, here)
 
 
 def fill_from_manifests(configuration: Configuration, directory: Path) -> None:

@@ -27,7 +27,8 @@ from svcdns.aio.tcp import StreamListener
 from svcdns.aio.turns import Turns
 from svcdns.aio.udp import UdpListener
 from svcdns.errors import ConfigError
-from svcdns.plugins.base import Ask, Transport
+from svcdns.plugins.base import Ask
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.https import MAX_CONNECTIONS, Https
 from svcdns.plugins.multisocket import Multisocket
 from svcdns.plugins.server import Listen, Server

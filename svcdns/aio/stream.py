@@ -13,7 +13,8 @@ from svcdns.aio.connections import Connections, Limits
 from svcdns.aio.turns import Turns
 from svcdns.plugins.accounts import Accounts
 from svcdns.plugins.answers import AnswerTable
-from svcdns.plugins.base import Ask, Client, Rendered, Transport
+from svcdns.plugins.base import Ask, Client, Rendered
+from svcdns.plugins.commands import Transport
 
 log = logging.getLogger(__name__)
 

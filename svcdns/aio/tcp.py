@@ -15,7 +15,7 @@ from svcdns.aio.addresses import sockaddr
 from svcdns.aio.connections import Connections, Limits
 from svcdns.aio.stream import Responder, Settle, StreamConnection
 from svcdns.aio.turns import Turns
-from svcdns.plugins.base import Transport
+from svcdns.plugins.commands import Transport
 
 
 def open_socket(address: str, port: int, *, shared: bool = False) -> socket.socket:

@@ -6,7 +6,6 @@ test gives; what the test changes is in force when the call returns.
 
 import asyncio
 import logging
-import random
 import socket
 import threading
 import time
@@ -21,9 +20,9 @@ import yaml
 from msgspec import Struct
 
 from svcdns.aio.echo import EchoEndpoints
+from svcdns.aio.environment import environment
 from svcdns.aio.explain import ask_server
 from svcdns.aio.forwarding import NODE_ADDRESS, Forwarding, can_bind, first_port
-from svcdns.aio.interfaces import interfaces
 from svcdns.aio.listeners import Listeners
 from svcdns.aio.manifests import SUFFIXES
 from svcdns.aio.up import SOURCE, Settings, corefile
@@ -37,7 +36,7 @@ from svcdns.kube.inventory import Inventory
 from svcdns.kube.manifests import parse as parse_manifest
 from svcdns.kube.overview import Reach, bound_port
 from svcdns.metrics import Registry
-from svcdns.plugins.build import Configuration, Environment, build
+from svcdns.plugins.build import Configuration, build
 from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.order import NAMES
 
@@ -265,24 +264,15 @@ class ServiceNetwork:
         raise fault
 
     def _configure(self, upstreams: Upstreams) -> Configuration:
-        environment = Environment(
-            registry=Registry(),
-            clusters=Clusters(time.time),
-            read=lambda path: Path(path).read_bytes(),
-            random=random.random,
-            clock=time.monotonic,
-            wall=time.time,
-            warn=lambda text: log.warning("%s", text),
+        here = environment(
+            Registry(),
+            Clusters(time.time),
             write=lambda line: log.info("%s", line),
-            panic=lambda question, error: log.error(
-                "a plugin failed over %s", question, exc_info=error
-            ),
             spawn=lambda ask: upstreams.carry_out(ask, lambda _outcome: None),
-            interfaces=interfaces(),
         )
         text = corefile(self._settings)
-        blocks = parse(text, SOURCE, {}, lambda _pattern, _file: [], environment.warn, known=NAMES)
-        return build(blocks, environment)
+        blocks = parse(text, SOURCE, {}, lambda _pattern, _file: [], here.warn, known=NAMES)
+        return build(blocks, here)
 
     async def _apply(self, texts: list[tuple[str, bytes]]) -> None:
         manifests = []

@@ -20,7 +20,8 @@ from typing import TypeAlias
 
 from svcdns.aio import mmsg
 from svcdns.aio.addresses import sockaddr
-from svcdns.plugins.base import Ask, Client, Rendered, Transport
+from svcdns.plugins.base import Ask, Client, Rendered
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.server import Server
 
 BATCH = 64

@@ -8,7 +8,6 @@ ask for them.  No cluster, no privileges; everything listens on loopback.
 import asyncio
 import errno
 import logging
-import random
 import time
 from collections.abc import Callable
 from importlib.resources import files
@@ -20,9 +19,9 @@ from msgspec.structs import replace
 from svcdns.aio import exposition
 from svcdns.aio.addresses import reason
 from svcdns.aio.echo import EchoEndpoints
+from svcdns.aio.environment import environment
 from svcdns.aio.forwarding import NODE_ADDRESS, Forwarding, can_bind, first_port
 from svcdns.aio.http import Site, Sites
-from svcdns.aio.interfaces import interfaces
 from svcdns.aio.listeners import Listeners
 from svcdns.aio.logs import LineWriter
 from svcdns.aio.manifests import ManifestDirectory
@@ -36,7 +35,7 @@ from svcdns.kube.overview import Reach, render
 from svcdns.kube.store import Store
 from svcdns.metrics import Registry
 from svcdns.plugins.base import HttpAnswer
-from svcdns.plugins.build import Configuration, Environment, build
+from svcdns.plugins.build import Configuration, build
 from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.order import NAMES
 from svcdns.proxy.top import UP_METRICS_ADDRESS
@@ -166,24 +165,15 @@ class Up:
             self._writer.flush()
 
     def _configure(self) -> Configuration:
-        environment = Environment(
-            registry=self._registry,
-            clusters=Clusters(time.time),
-            read=lambda path: Path(path).read_bytes(),
-            random=random.random,
-            clock=time.monotonic,
-            wall=time.time,
-            warn=lambda text: log.warning("%s", text),
+        here = environment(
+            self._registry,
+            Clusters(time.time),
             write=self._writer.write,
-            panic=lambda question, error: log.error(
-                "a plugin failed over %s", question, exc_info=error
-            ),
             spawn=lambda ask: self._upstreams.carry_out(ask, lambda _outcome: None),
-            interfaces=interfaces(),
         )
         text = corefile(self._settings)
-        blocks = parse(text, SOURCE, {}, lambda _pattern, _file: [], environment.warn, known=NAMES)
-        return build(blocks, environment)
+        blocks = parse(text, SOURCE, {}, lambda _pattern, _file: [], here.warn, known=NAMES)
+        return build(blocks, here)
 
     def _source(self, store: Store) -> ManifestDirectory:
         """Watch the directory; without a proxy, addresses are names' business only."""

@@ -18,8 +18,8 @@ from svcdns.aio.exchange_http import HttpExchanges
 from svcdns.aio.exchange_stream import StreamExchanges
 from svcdns.aio.exchange_transfer import ZoneTransfers
 from svcdns.aio.exchange_udp import DatagramExchanges
-from svcdns.plugins.base import (
-    Ask,
+from svcdns.plugins.base import Ask
+from svcdns.plugins.commands import (
     Command,
     Delay,
     Exchange,

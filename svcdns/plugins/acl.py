@@ -66,17 +66,7 @@ from svcdns.dns.constants import Rcode, type_number
 from svcdns.dns.name import is_subdomain, to_text
 from svcdns.dns.response import Response
 from svcdns.metrics import Registry
-from svcdns.plugins.base import (
-    Context,
-    Drop,
-    Handler,
-    Need,
-    Outcome,
-    Plugin,
-    Reply,
-    Request,
-    then,
-)
+from svcdns.plugins.base import Context, Drop, Handler, Need, Outcome, Plugin, Reply, Request, then
 from svcdns.plugins.view import view_of
 
 NAME = "acl"

@@ -34,18 +34,8 @@ from msgspec.structs import replace
 from svcdns.corefile.options import last
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import Rcode
-from svcdns.plugins.base import (
-    Ask,
-    Context,
-    Exchange,
-    Failed,
-    Fetch,
-    Handler,
-    Need,
-    Outcome,
-    Request,
-    Result,
-)
+from svcdns.plugins.base import Ask, Context, Failed, Handler, Need, Outcome, Request
+from svcdns.plugins.commands import Exchange, Fetch, Result
 
 NAME = "cancel"
 

@@ -55,7 +55,6 @@ from svcdns.dns.response import Record, Response
 from svcdns.plugins.base import (
     Ask,
     Context,
-    Delay,
     Drop,
     Failed,
     Handler,
@@ -65,6 +64,7 @@ from svcdns.plugins.base import (
     Request,
     Stream,
 )
+from svcdns.plugins.commands import Delay
 
 NAME = "erratic"
 

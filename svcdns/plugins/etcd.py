@@ -58,20 +58,8 @@ from svcdns.dns.constants import Rcode, RRType
 from svcdns.dns.name import is_subdomain, join
 from svcdns.dns.response import Record, Response
 from svcdns.plugins import skydns
-from svcdns.plugins.base import (
-    Ask,
-    Context,
-    Exchanged,
-    Failed,
-    Fetch,
-    Handler,
-    Need,
-    Outcome,
-    Reply,
-    Request,
-    Result,
-    Unanswered,
-)
+from svcdns.plugins.base import Ask, Context, Failed, Handler, Need, Outcome, Reply, Request
+from svcdns.plugins.commands import Exchanged, Fetch, Result, Unanswered
 from svcdns.plugins.lookups import Looked, look_up
 from svcdns.plugins.zonedata import within
 from svcdns.zones.records import soa

@@ -17,23 +17,18 @@ from svcdns.dns.text import record_to_text
 from svcdns.plugins.base import (
     Ask,
     Client,
-    Command,
-    Delay,
     Drop,
-    Exchange,
     Failed,
-    Fetch,
     Handler,
     Need,
     Outcome,
     Plugin,
-    ReadZone,
     Reply,
     Request,
     Stream,
-    Unanswered,
 )
 from svcdns.plugins.chain import Block, Router
+from svcdns.plugins.commands import Command, Delay, Exchange, Fetch, ReadZone, Unanswered
 from svcdns.plugins.server import Server
 
 MAX_ASKS = 16

@@ -11,17 +11,8 @@ from svcdns.dns.constants import RRType, rcode_text
 from svcdns.dns.message import build_query, parse_response
 from svcdns.dns.name import to_text
 from svcdns.dns.transfer import Incoming, newer, times
-from svcdns.plugins.base import (
-    Ask,
-    Drop,
-    Exchange,
-    Exchanged,
-    Outcome,
-    ReadZone,
-    Result,
-    Unanswered,
-    Upstream,
-)
+from svcdns.plugins.base import Ask, Drop, Outcome
+from svcdns.plugins.commands import Exchange, Exchanged, ReadZone, Result, Unanswered, Upstream
 from svcdns.plugins.zoneanswers import Zones
 from svcdns.plugins.zonedata import Zone
 

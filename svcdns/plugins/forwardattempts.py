@@ -10,19 +10,8 @@ from msgspec.structs import replace
 from svcdns.dns.constants import AD, CD, RD, EdnsOption, Rcode
 from svcdns.dns.message import Message, build_query, parse_response, to_response
 from svcdns.dns.query import Query
-from svcdns.plugins.base import (
-    Ask,
-    Exchange,
-    Exchanged,
-    Failed,
-    Handler,
-    Outcome,
-    Reply,
-    Request,
-    Result,
-    Transport,
-    Unanswered,
-)
+from svcdns.plugins.base import Ask, Failed, Handler, Outcome, Reply, Request
+from svcdns.plugins.commands import Exchange, Exchanged, Result, Transport, Unanswered
 from svcdns.plugins.forwardoptions import NAME, Options
 from svcdns.plugins.proxies import Proxies, Proxy
 

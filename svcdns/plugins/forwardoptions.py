@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from svcdns.corefile.endpoints import split_host_port
 from svcdns.corefile.options import Line
 from svcdns.dns.constants import Rcode, rcode_number
-from svcdns.plugins.base import Transport, Upstream
+from svcdns.plugins.commands import Transport, Upstream
 from svcdns.plugins.proxies import HealthCheck
 
 NAME = "forward"

@@ -15,20 +15,8 @@ from msgspec.structs import replace
 from svcdns.dns.constants import RRType, rcode_text
 from svcdns.dns.message import Message, build_query, parse_response
 from svcdns.dns.name import from_text
-from svcdns.plugins.base import (
-    Ask,
-    Context,
-    Drop,
-    Exchange,
-    Exchanged,
-    Need,
-    Outcome,
-    Periodic,
-    Result,
-    Transport,
-    Upstream,
-    WatchFile,
-)
+from svcdns.plugins.base import Ask, Context, Drop, Need, Outcome, Periodic, WatchFile
+from svcdns.plugins.commands import Exchange, Exchanged, Result, Transport, Upstream
 from svcdns.plugins.forwardoptions import NAME, Options, Target, read_nameservers
 from svcdns.plugins.proxies import Proxies
 

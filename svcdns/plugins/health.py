@@ -44,16 +44,13 @@ from svcdns.plugins.base import (
     Ask,
     Context,
     Drop,
-    Exchanged,
-    Fetch,
     HttpAnswer,
     LameDuck,
     Outcome,
     Periodic,
-    Result,
     ServeHttp,
-    Unanswered,
 )
+from svcdns.plugins.commands import Exchanged, Fetch, Result, Unanswered
 from svcdns.plugins.passive import Passive
 
 NAME = "health"

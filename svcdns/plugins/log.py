@@ -47,15 +47,7 @@ from msgspec.structs import replace
 from svcdns.corefile.options import Line, each
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.name import ROOT, is_subdomain
-from svcdns.plugins.base import (
-    Context,
-    Handler,
-    Need,
-    Outcome,
-    Reply,
-    Request,
-    then,
-)
+from svcdns.plugins.base import Context, Handler, Need, Outcome, Reply, Request, then
 from svcdns.plugins.logformat import COMMON, Entry, Placeholder, classify, compile_format
 
 NAME = "log"

@@ -48,8 +48,6 @@ from svcdns.plugins.base import (
     Ask,
     Context,
     Drop,
-    Exchange,
-    Exchanged,
     Failed,
     Handler,
     Need,
@@ -58,8 +56,8 @@ from svcdns.plugins.base import (
     Plugin,
     Reply,
     Request,
-    Result,
 )
+from svcdns.plugins.commands import Exchange, Exchanged, Result
 from svcdns.plugins.proxies import Proxy
 
 NAME = "loop"

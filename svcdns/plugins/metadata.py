@@ -43,16 +43,7 @@ from msgspec.structs import replace
 from svcdns.corefile.options import once
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.name import is_subdomain
-from svcdns.plugins.base import (
-    Context,
-    Handler,
-    Need,
-    Outcome,
-    Plugin,
-    Reply,
-    Request,
-    then,
-)
+from svcdns.plugins.base import Context, Handler, Need, Outcome, Plugin, Reply, Request, then
 
 NAME = "metadata"
 

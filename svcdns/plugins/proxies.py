@@ -16,17 +16,8 @@ from svcdns.dns.constants import RRType, rcode_text
 from svcdns.dns.message import build_query, parse_response
 from svcdns.dns.name import ROOT
 from svcdns.metrics import Family, HistogramCell, Registry
-from svcdns.plugins.base import (
-    Ask,
-    Drop,
-    Exchange,
-    Exchanged,
-    Outcome,
-    Result,
-    Transport,
-    Unanswered,
-    Upstream,
-)
+from svcdns.plugins.base import Ask, Drop, Outcome
+from svcdns.plugins.commands import Exchange, Exchanged, Result, Transport, Unanswered, Upstream
 
 DURATION_BUCKETS = tuple(0.00025 * 2**k for k in range(16))
 """Seconds."""

@@ -45,18 +45,8 @@ from svcdns.corefile.options import Line, each
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import Opcode
 from svcdns.dns.response import Record, Response
-from svcdns.plugins.base import (
-    Context,
-    Drop,
-    Handler,
-    Need,
-    Outcome,
-    Periodic,
-    Reply,
-    Request,
-    Transport,
-    Upstream,
-)
+from svcdns.plugins.base import Context, Drop, Handler, Need, Outcome, Periodic, Reply, Request
+from svcdns.plugins.commands import Transport, Upstream
 from svcdns.plugins.following import Follower
 from svcdns.plugins.zoneanswers import Zones
 

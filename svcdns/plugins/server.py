@@ -33,10 +33,10 @@ from svcdns.plugins.base import (
     Reply,
     Request,
     Stream,
-    Transport,
     then,
 )
 from svcdns.plugins.chain import Block, Router
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.rotation import orders
 
 DEPTH_LIMIT = 8

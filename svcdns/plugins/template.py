@@ -86,16 +86,7 @@ from svcdns.dns.query import Query
 from svcdns.dns.response import Record, Response
 from svcdns.dns.text import record_from_text
 from svcdns.metrics import Family
-from svcdns.plugins.base import (
-    Context,
-    Failed,
-    Handler,
-    Need,
-    Outcome,
-    Reply,
-    Request,
-    Storable,
-)
+from svcdns.plugins.base import Context, Failed, Handler, Need, Outcome, Reply, Request, Storable
 from svcdns.plugins.goregexp import GoRegexp
 from svcdns.plugins.lookups import Looked, look_up
 from svcdns.plugins.templatetext import Fieldset, Template

@@ -51,8 +51,6 @@ from svcdns.plugins.base import (
     Ask,
     Context,
     Drop,
-    Exchange,
-    Exchanged,
     Failed,
     Handler,
     Need,
@@ -61,11 +59,9 @@ from svcdns.plugins.base import (
     Plugin,
     Reply,
     Request,
-    Result,
     Stream,
-    Unanswered,
-    Upstream,
 )
+from svcdns.plugins.commands import Exchange, Exchanged, Result, Unanswered, Upstream
 from svcdns.plugins.zonedata import within
 
 NAME = "transfer"

@@ -19,16 +19,8 @@ from svcdns.aio.tcp import open_socket
 from svcdns.aio.upstream import Upstreams
 from svcdns.dns.response import Record, Response
 from svcdns.metrics import Registry
-from svcdns.plugins.base import (
-    Ask,
-    Delay,
-    Drop,
-    Handler,
-    Outcome,
-    Reply,
-    Request,
-    Transport,
-)
+from svcdns.plugins.base import Ask, Drop, Handler, Outcome, Reply, Request
+from svcdns.plugins.commands import Delay, Transport
 from tests.support.certificates import Certificate, authority
 from tests.support.serving import Scripted, server_of
 from tests.support.waiting import until

@@ -9,7 +9,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from svcdns.aio.exchange_http import MESSAGE_TYPE, HttpExchanges
-from svcdns.plugins.base import (
+from svcdns.plugins.commands import (
     Exchange,
     Exchanged,
     Fetch,

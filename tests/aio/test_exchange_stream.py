@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from svcdns.aio.exchange_stream import MAX_CONNECTIONS, StreamExchanges
-from svcdns.plugins.base import Exchange, Exchanged, Result, Transport, Unanswered, Upstream
+from svcdns.plugins.commands import Exchange, Exchanged, Result, Transport, Unanswered, Upstream
 from tests.support.certificates import Certificate, authority
 from tests.support.resolver import ADDRESS, Resolver, Step
 

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from svcdns.aio.exchange_transfer import MAX_UNDER_WAY, ZoneTransfers
-from svcdns.plugins.base import Exchanged, ReadZone, Result, Transport, Unanswered, Upstream
+from svcdns.plugins.commands import Exchanged, ReadZone, Result, Transport, Unanswered, Upstream
 from tests.support.waiting import until
 
 QUERY = b"\0\0\0\0rest of a query"

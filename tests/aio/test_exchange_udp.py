@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from svcdns.aio.exchange_udp import DatagramExchanges
-from svcdns.plugins.base import Exchange, Exchanged, Result, Unanswered, Upstream
+from svcdns.plugins.commands import Exchange, Exchanged, Result, Unanswered, Upstream
 from tests.support.resolver import ADDRESS, Resolver, Step
 
 QUERY = dns.message.make_query("www.example.org.", "A")

@@ -7,16 +7,8 @@ import pytest_asyncio
 
 from svcdns.aio.needs import spawn_all
 from svcdns.aio.upstream import Upstreams
-from svcdns.plugins.base import (
-    Ask,
-    Delay,
-    Drop,
-    LameDuck,
-    Outcome,
-    Periodic,
-    Result,
-    WatchFile,
-)
+from svcdns.plugins.base import Ask, Drop, LameDuck, Outcome, Periodic, WatchFile
+from svcdns.plugins.commands import Delay, Result
 from tests.support.waiting import until
 
 

@@ -6,18 +6,8 @@ import pytest
 import pytest_asyncio
 
 from svcdns.aio.upstream import Upstreams
-from svcdns.plugins.base import (
-    Ask,
-    Delay,
-    Drop,
-    Exchange,
-    Exchanged,
-    Failed,
-    Outcome,
-    Result,
-    Unanswered,
-    Upstream,
-)
+from svcdns.plugins.base import Ask, Drop, Failed, Outcome
+from svcdns.plugins.commands import Delay, Exchange, Exchanged, Result, Unanswered, Upstream
 from tests.support.resolver import Resolver
 
 QUERY = dns.message.make_query("www.example.org.", "A")

@@ -13,9 +13,10 @@ from svcdns.corefile.parser import parse
 from svcdns.kube.objects import Kind, KubeObject
 from svcdns.kube.store import Store
 from svcdns.metrics import Registry
-from svcdns.plugins.base import Rendered, Transport
+from svcdns.plugins.base import Rendered
 from svcdns.plugins.build import Environment, build
 from svcdns.plugins.clusters import Clusters
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.server import Server
 from tests.support.cluster import endpoint, endpoint_slice, namespace, pod, service
 from tests.support.serving import CLIENT, TCP_CLIENT, question

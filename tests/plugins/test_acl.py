@@ -6,7 +6,8 @@ from svcdns.dns.response import Record, Response
 from svcdns.errors import CorefileError
 from svcdns.metrics import Registry
 from svcdns.plugins import acl, view
-from svcdns.plugins.base import Client, Rendered, Reply, Storable, Transport
+from svcdns.plugins.base import Client, Rendered, Reply, Storable
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.server import Server
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.records import wire_name

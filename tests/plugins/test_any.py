@@ -2,7 +2,8 @@ import pytest
 
 from svcdns.errors import CorefileError
 from svcdns.plugins import any as any_plugin
-from svcdns.plugins.base import Failed, Transport
+from svcdns.plugins.base import Failed
+from svcdns.plugins.commands import Transport
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.serving import always, answer, rows, server_of
 

@@ -15,7 +15,6 @@ from svcdns.plugins.autopath import Autopath, setup
 from svcdns.plugins.base import (
     Ask,
     Client,
-    Delay,
     Failed,
     Handler,
     Outcome,
@@ -23,8 +22,8 @@ from svcdns.plugins.base import (
     Reply,
     Request,
     Storable,
-    Transport,
 )
+from svcdns.plugins.commands import Delay, Transport
 from svcdns.plugins.kubernetes import Cluster, Kubernetes
 from svcdns.zones.index import ClusterIndex
 from svcdns.zones.options import PodMode, ZoneOptions

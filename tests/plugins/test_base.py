@@ -3,7 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from svcdns.plugins.base import Ask, Client, Delay, Drop, Failed, Outcome, Transport, then
+from svcdns.plugins.base import Ask, Client, Drop, Failed, Outcome, then
+from svcdns.plugins.commands import Delay, Transport
 from tests.support.corefile import Outside
 
 

@@ -10,18 +10,10 @@ from svcdns.errors import CorefileError
 from svcdns.kube.objects import Kind
 from svcdns.metrics import Registry
 from svcdns.plugins import registry
-from svcdns.plugins.base import (
-    Ask,
-    ClusterSource,
-    Context,
-    Reload,
-    Reply,
-    ServeHttp,
-    Storable,
-    Transport,
-)
+from svcdns.plugins.base import Ask, ClusterSource, Context, Reload, Reply, ServeHttp, Storable
 from svcdns.plugins.build import Configuration, Environment, build, label
 from svcdns.plugins.clusters import Clusters
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.server import Listen
 from tests.support.cluster import namespace, service
 from tests.support.records import wire_name

@@ -12,8 +12,9 @@ from svcdns.dns.query import parse as parse_query
 from svcdns.dns.response import Record, Response
 from svcdns.metrics import Registry
 from svcdns.plugins import cache as cache_plugin
-from svcdns.plugins.base import Ask, Context, Delay, Failed, Outcome, Reply, Request, Storable
+from svcdns.plugins.base import Ask, Context, Failed, Outcome, Reply, Request, Storable
 from svcdns.plugins.cache import Cache
+from svcdns.plugins.commands import Delay
 from svcdns.zones.records import soa
 from tests.support import setups
 from tests.support.records import wire_name

@@ -3,7 +3,8 @@ import pytest
 from svcdns.dns.constants import Rcode
 from svcdns.errors import CorefileError
 from svcdns.plugins import cancel
-from svcdns.plugins.base import Ask, Delay, Exchange, Outcome, Rendered, Upstream
+from svcdns.plugins.base import Ask, Outcome, Rendered
+from svcdns.plugins.commands import Delay, Exchange, Upstream
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.serving import CLIENT, Scripted, question, server_of
 

@@ -4,7 +4,8 @@ from msgspec.structs import replace
 from svcdns import __version__
 from svcdns.errors import CorefileError
 from svcdns.plugins import chaos
-from svcdns.plugins.base import Failed, Transport
+from svcdns.plugins.base import Failed
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.server import Server
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.serving import always, answer, rows, server_of

@@ -10,7 +10,6 @@ from svcdns.plugins import dns64
 from svcdns.plugins.base import (
     Ask,
     Client,
-    Delay,
     Failed,
     Handler,
     Outcome,
@@ -18,8 +17,8 @@ from svcdns.plugins.base import (
     Reply,
     Request,
     Storable,
-    Transport,
 )
+from svcdns.plugins.commands import Delay, Transport
 from svcdns.plugins.server import Server
 from svcdns.zones.records import soa
 from tests.support.corefile import Outside, directives, set_up

@@ -3,7 +3,8 @@ import pytest
 
 from svcdns.errors import CorefileError
 from svcdns.plugins import erratic, ready
-from svcdns.plugins.base import Ask, Delay, Rendered, ServeHttp
+from svcdns.plugins.base import Ask, Rendered, ServeHttp
+from svcdns.plugins.commands import Delay
 from svcdns.plugins.erratic import Erratic
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.serving import CLIENT, TCP_CLIENT, question, rows, server_of

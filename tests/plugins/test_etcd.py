@@ -15,19 +15,8 @@ import pytest
 
 from svcdns.dns.response import Record, Response
 from svcdns.errors import CorefileError
-from svcdns.plugins.base import (
-    Ask,
-    Exchanged,
-    Failed,
-    Fetch,
-    Handler,
-    Outcome,
-    Rendered,
-    Reply,
-    Request,
-    Result,
-    Unanswered,
-)
+from svcdns.plugins.base import Ask, Failed, Handler, Outcome, Rendered, Reply, Request
+from svcdns.plugins.commands import Exchanged, Fetch, Result, Unanswered
 from svcdns.plugins.etcd import setup
 from svcdns.plugins.server import Server
 from tests.support.records import wire_name

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from svcdns.dns.response import Record, Response
 from svcdns.errors import CorefileError
-from svcdns.plugins.base import Context, Failed, Handler, Outcome, Reply, Request, Transport
+from svcdns.plugins.base import Context, Failed, Handler, Outcome, Reply, Request
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.file import File, setup
 from tests.plugins.test_zonedata import TEXT
 from tests.support.records import wire_name

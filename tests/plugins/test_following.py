@@ -4,17 +4,8 @@ import itertools
 
 import pytest
 
-from svcdns.plugins.base import (
-    Ask,
-    Drop,
-    Exchange,
-    Exchanged,
-    Outcome,
-    ReadZone,
-    Transport,
-    Unanswered,
-    Upstream,
-)
+from svcdns.plugins.base import Ask, Drop, Outcome
+from svcdns.plugins.commands import Exchange, Exchanged, ReadZone, Transport, Unanswered, Upstream
 from svcdns.plugins.following import FIRST_DELAY, MAX_DELAY, Follower
 from svcdns.plugins.zoneanswers import Zones
 from tests.dns.test_transfer import SOA, WEB, message

@@ -15,8 +15,6 @@ from svcdns.plugins import forward
 from svcdns.plugins.base import (
     Ask,
     Client,
-    Exchange,
-    Exchanged,
     Failed,
     Handler,
     Need,
@@ -25,12 +23,10 @@ from svcdns.plugins.base import (
     Rendered,
     Reply,
     Request,
-    Result,
-    Transport,
-    Unanswered,
     WatchFile,
     then,
 )
+from svcdns.plugins.commands import Exchange, Exchanged, Result, Transport, Unanswered
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.serving import CLIENT, TCP_CLIENT, always, question, server_of
 

@@ -7,16 +7,8 @@ import pytest
 
 from svcdns.dns.query import Query, parse
 from svcdns.metrics import Registry
-from svcdns.plugins.base import (
-    Ask,
-    Exchange,
-    Failed,
-    Outcome,
-    Request,
-    Transport,
-    Unanswered,
-    Upstream,
-)
+from svcdns.plugins.base import Ask, Failed, Outcome, Request
+from svcdns.plugins.commands import Exchange, Transport, Unanswered, Upstream
 from svcdns.plugins.forwardattempts import NO_HEALTHY, TOTAL_SECONDS, Attempts, query_wire
 from svcdns.plugins.forwardoptions import Options
 from svcdns.plugins.proxies import Proxies, ProxyMetrics

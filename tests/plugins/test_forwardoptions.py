@@ -3,7 +3,7 @@ import pytest
 from svcdns.corefile.options import once
 from svcdns.dns.name import ROOT, from_text
 from svcdns.errors import CorefileError
-from svcdns.plugins.base import Transport, Upstream
+from svcdns.plugins.commands import Transport, Upstream
 from svcdns.plugins.forwardoptions import (
     Options,
     Target,

@@ -8,7 +8,8 @@ import dns.rrset
 import pytest
 
 from svcdns.plugins import forward
-from svcdns.plugins.base import Ask, Exchange, Exchanged, Periodic, Result, Unanswered, WatchFile
+from svcdns.plugins.base import Ask, Periodic, WatchFile
+from svcdns.plugins.commands import Exchange, Exchanged, Result, Unanswered
 from svcdns.plugins.forward import Forwards
 from tests.support.corefile import Outside, directives
 

@@ -4,7 +4,8 @@ from svcdns.dns.constants import AA, RA, RD
 from svcdns.dns.response import Response
 from svcdns.errors import CorefileError
 from svcdns.plugins import header
-from svcdns.plugins.base import Failed, Outcome, Reply, Storable, Transport
+from svcdns.plugins.base import Failed, Outcome, Reply, Storable
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.server import Server
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.serving import Scripted, always, answer, rows, server_of

@@ -2,16 +2,8 @@ import pytest
 
 from svcdns.errors import CorefileError
 from svcdns.plugins import health
-from svcdns.plugins.base import (
-    Exchanged,
-    Fetch,
-    HttpAnswer,
-    LameDuck,
-    Periodic,
-    Result,
-    ServeHttp,
-    Unanswered,
-)
+from svcdns.plugins.base import HttpAnswer, LameDuck, Periodic, ServeHttp
+from svcdns.plugins.commands import Exchanged, Fetch, Result, Unanswered
 from tests.support.corefile import Outside, directives, set_up
 
 

@@ -10,7 +10,8 @@ from svcdns.aio.files import FileWatcher
 from svcdns.dns.response import Record, Response
 from svcdns.errors import CorefileError
 from svcdns.plugins import hosts
-from svcdns.plugins.base import Ask, Failed, Rendered, Reply, Storable, Transport, WatchFile
+from svcdns.plugins.base import Ask, Failed, Rendered, Reply, Storable, WatchFile
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.hosts import Hosts
 from svcdns.plugins.server import Server
 from tests.support.corefile import Outside, directives, set_up

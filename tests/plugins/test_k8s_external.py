@@ -9,7 +9,8 @@ from svcdns.errors import CorefileError
 from svcdns.kube.objects import Kind
 from svcdns.kube.source import ApiSource
 from svcdns.kube.store import Store
-from svcdns.plugins.base import Failed, Handler, Outcome, Plugin, Reply, Request, Transport
+from svcdns.plugins.base import Failed, Handler, Outcome, Plugin, Reply, Request
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.k8s_external import setup
 from svcdns.plugins.kubernetes import Cluster, Kubernetes, owners_of
 from svcdns.plugins.server import Server

@@ -11,7 +11,6 @@ from svcdns.kube.store import Store
 from svcdns.plugins.base import (
     Ask,
     ClusterSource,
-    Delay,
     Drop,
     Failed,
     Outcome,
@@ -19,8 +18,8 @@ from svcdns.plugins.base import (
     Reply,
     Request,
     Storable,
-    Transport,
 )
+from svcdns.plugins.commands import Delay, Transport
 from svcdns.plugins.kubernetes import Cluster, Kubernetes, owners_of
 from svcdns.plugins.server import Server
 from svcdns.zones.index import ClusterIndex

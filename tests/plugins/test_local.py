@@ -3,7 +3,8 @@ import pytest
 from svcdns.errors import CorefileError
 from svcdns.metrics import Registry
 from svcdns.plugins import local
-from svcdns.plugins.base import Failed, Transport
+from svcdns.plugins.base import Failed
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.server import Server
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.serving import always, answer, rows, server_of

@@ -3,7 +3,8 @@ import pytest
 from svcdns.dns.constants import RRType
 from svcdns.dns.query import Edns, Query
 from svcdns.dns.response import Record, Response
-from svcdns.plugins.base import Client, Request, Transport
+from svcdns.plugins.base import Client, Request
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.logformat import COMBINED, COMMON, Entry, classify, compile_format
 from tests.support.records import wire_name
 

@@ -3,7 +3,8 @@
 from msgspec.structs import replace
 
 from svcdns.dns.response import Record, Response
-from svcdns.plugins.base import Ask, Delay, Failed, Outcome, Reply, Request
+from svcdns.plugins.base import Ask, Failed, Outcome, Reply, Request
+from svcdns.plugins.commands import Delay
 from svcdns.plugins.lookups import Looked, look_up
 from tests.plugins.test_rewriterules import request
 from tests.support.records import wire_name, zone_texts

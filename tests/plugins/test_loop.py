@@ -3,7 +3,8 @@ import pytest
 
 from svcdns.errors import CorefileError
 from svcdns.plugins import forward, loop
-from svcdns.plugins.base import Ask, Client, Exchange, Exchanged, Rendered, Unanswered
+from svcdns.plugins.base import Ask, Client, Rendered
+from svcdns.plugins.commands import Exchange, Exchanged, Unanswered
 from svcdns.plugins.server import Server
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.serving import question, server_of

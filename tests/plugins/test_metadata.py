@@ -5,7 +5,8 @@ import pytest
 from svcdns.dns.response import Response
 from svcdns.errors import CorefileError
 from svcdns.plugins import log, metadata
-from svcdns.plugins.base import Handler, Need, Outcome, Reply, Request, Storable, Transport
+from svcdns.plugins.base import Handler, Need, Outcome, Reply, Request, Storable
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.metadata import Metadata
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.serving import Scripted, always, answer, server_of

@@ -4,7 +4,8 @@ from svcdns.dns.constants import Rcode
 from svcdns.dns.response import Record, Response
 from svcdns.errors import CorefileError
 from svcdns.plugins import minimal
-from svcdns.plugins.base import Failed, Outcome, Reply, Storable, Stream, Transport
+from svcdns.plugins.base import Failed, Outcome, Reply, Storable, Stream
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.server import Server
 from svcdns.zones.records import soa
 from tests.support.corefile import Outside, directives, set_up

@@ -5,7 +5,8 @@ import dns.message
 import pytest
 
 from svcdns.metrics import Registry
-from svcdns.plugins.base import Ask, Exchange, Exchanged, Result, Transport, Unanswered, Upstream
+from svcdns.plugins.base import Ask
+from svcdns.plugins.commands import Exchange, Exchanged, Result, Transport, Unanswered, Upstream
 from svcdns.plugins.proxies import HealthCheck, Proxies, ProxyMetrics
 from tests.support.corefile import Outside
 

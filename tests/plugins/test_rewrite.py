@@ -6,7 +6,8 @@ import pytest
 from svcdns.dns.constants import Rcode
 from svcdns.dns.name import to_text
 from svcdns.dns.response import Record, Response
-from svcdns.plugins.base import Failed, Handler, Outcome, Reply, Request, Storable, Transport
+from svcdns.plugins.base import Failed, Handler, Outcome, Reply, Request, Storable
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.rewrite import Rewrite, setup
 from tests.support.records import wire_name
 from tests.support.serving import (

@@ -4,7 +4,8 @@ import dns.edns
 import pytest
 
 from svcdns.dns.query import Query, parse
-from svcdns.plugins.base import Client, Failed, Request, Transport
+from svcdns.plugins.base import Client, Failed, Request
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.rewriteedns import EdnsRule
 from tests.support.serving import question
 

@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from svcdns.errors import CorefileError
-from svcdns.plugins.base import Client, Exchanged, Failed, ReadZone, Rendered, Transport
+from svcdns.plugins.base import Client, Failed, Rendered
+from svcdns.plugins.commands import Exchanged, ReadZone, Transport
 from svcdns.plugins.secondary import Secondary, setup
 from tests.dns.test_transfer import SOA, WEB, message
 from tests.support.serving import always, answer, rows, server_of

@@ -20,9 +20,9 @@ from svcdns.plugins.base import (
     Request,
     Storable,
     Stream,
-    Transport,
 )
 from svcdns.plugins.chain import Block
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.server import Server
 from tests.support.records import wire_name
 from tests.support.serving import (

@@ -5,7 +5,8 @@ import pytest
 from svcdns.dns.response import Record, Response
 from svcdns.errors import CorefileError
 from svcdns.metrics import Registry
-from svcdns.plugins.base import Failed, Handler, Outcome, Reply, Request, Transport
+from svcdns.plugins.base import Failed, Handler, Outcome, Reply, Request
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.template import Templates, setup
 from tests.support.records import wire_name
 from tests.support.serving import Scripted, always, answer, rows, server_of

@@ -10,18 +10,8 @@ from msgspec.structs import replace
 
 from svcdns.dns.response import Record
 from svcdns.errors import CorefileError
-from svcdns.plugins.base import (
-    Ask,
-    Client,
-    Drop,
-    Exchange,
-    Exchanged,
-    Failed,
-    Plugin,
-    Rendered,
-    Transport,
-    Unanswered,
-)
+from svcdns.plugins.base import Ask, Client, Drop, Failed, Plugin, Rendered
+from svcdns.plugins.commands import Exchange, Exchanged, Transport, Unanswered
 from svcdns.plugins.file import File
 from svcdns.plugins.file import setup as file_setup
 from svcdns.plugins.server import Server

@@ -8,9 +8,10 @@ from svcdns.dns.query import parse as parse_query
 from svcdns.errors import CorefileError
 from svcdns.metrics import Registry
 from svcdns.plugins import view
-from svcdns.plugins.base import Client, Failed, Request, Transport
+from svcdns.plugins.base import Client, Failed, Request
 from svcdns.plugins.build import Configuration, Environment, build
 from svcdns.plugins.clusters import Clusters
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.view import view_of
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.serving import answer, question, rows

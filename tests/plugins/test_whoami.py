@@ -2,7 +2,8 @@ import pytest
 
 from svcdns.errors import CorefileError
 from svcdns.plugins import whoami
-from svcdns.plugins.base import Client, Transport
+from svcdns.plugins.base import Client
+from svcdns.plugins.commands import Transport
 from svcdns.plugins.server import Server
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.serving import answer, rows, server_of

@@ -6,7 +6,8 @@ import dns.rrset
 from svcdns.metrics import Registry
 from svcdns.plugins.accounts import Accounts
 from svcdns.plugins.answers import AnswerTable
-from svcdns.plugins.base import Ask, Client, Delay, Outcome, Rendered, Result, Transport
+from svcdns.plugins.base import Ask, Client, Outcome, Rendered
+from svcdns.plugins.commands import Delay, Result, Transport
 
 
 class EchoServer:

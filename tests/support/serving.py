@@ -11,19 +11,9 @@ from svcdns.dns.name import ROOT
 from svcdns.metrics import Registry
 from svcdns.plugins.accounts import Accounts
 from svcdns.plugins.answers import DEFAULT_LIMIT
-from svcdns.plugins.base import (
-    Ask,
-    Client,
-    Exchange,
-    Handler,
-    Need,
-    Outcome,
-    Plugin,
-    Rendered,
-    Request,
-    Transport,
-)
+from svcdns.plugins.base import Ask, Client, Handler, Need, Outcome, Plugin, Rendered, Request
 from svcdns.plugins.chain import Block
+from svcdns.plugins.commands import Exchange, Transport
 from svcdns.plugins.server import Listen, Server
 
 CLIENT = Client("127.0.0.1", 40000)

@@ -13,7 +13,8 @@ from svcdns.aio.stream import Responder
 from svcdns.aio.tcp import StreamListener, open_socket
 from svcdns.aio.turns import Turns
 from svcdns.aio.upstream import Upstreams
-from svcdns.plugins.base import Ask, Transport
+from svcdns.plugins.base import Ask
+from svcdns.plugins.commands import Transport
 from tests.support.server import EchoServer
 
 
