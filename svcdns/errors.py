@@ -25,6 +25,21 @@ FOREIGN_TEXT_LIMIT = 256
 NFT_TEXT_LIMIT = 1000
 """Characters of nft's complaints in a message: it repeats the transaction line by line."""
 
+COREFILE_TEXT_LIMIT = 500
+"""Characters of a message about a Corefile: it repeats words of a file that may be anything."""
+
+
+def legible(text: str, limit: int = COREFILE_TEXT_LIMIT) -> str:
+    """Make one line for a terminal or a log of *text* that repeats what a file holds.
+
+    Control characters are escaped, because they steer terminals and end lines; what is longer
+    than *limit* is cut.
+    """
+    cut = text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+    if cut.isprintable():
+        return cut
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in cut)
+
 
 class SvcdnsError(Exception):
     """Anything svcdns raises on purpose; the text is for the operator."""
@@ -37,10 +52,11 @@ class ConfigError(SvcdnsError):
 class CorefileError(ConfigError):
     """A Corefile that cannot be used.
 
-    The text is CoreDNS's: ``FILE:LINE - message``.
+    The text is CoreDNS's: ``FILE:LINE - message``, the message made :func:`legible`.
     """
 
     def __init__(self, file: str, line: int, message: str) -> None:
+        message = legible(message)
         super().__init__(f"{file}:{line} - {message}")
         self.file = file
         self.line = line

@@ -42,6 +42,14 @@ def test_the_api_servers_text_is_bounded() -> None:
     assert len(str(error)) < errors.FOREIGN_TEXT_LIMIT + 20
 
 
+def test_a_corefile_that_is_not_text_steers_no_terminal_and_fills_no_log() -> None:
+    error = CorefileError("Corefile", 1, "Unknown directive '\x1b[2J\n\ufffdé'")
+    assert str(error) == "Corefile:1 - Unknown directive '\\x1b[2J\\n\ufffdé'"
+    error = CorefileError("Corefile", 1, "x" * 10_000_000)
+    assert len(error.message) < errors.COREFILE_TEXT_LIMIT + 40
+    assert error.message.endswith("… (10000000 characters)")
+
+
 def test_nfts_text_is_bounded_in_the_message_and_whole_in_the_attribute() -> None:
     error = NftError("x" * 10_000, "add table ip svcdns")
     assert len(str(error)) == errors.NFT_TEXT_LIMIT

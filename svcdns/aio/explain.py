@@ -129,7 +129,7 @@ def ask_server(address: str, port: int, qname: bytes, qtype: int) -> Message:
             if not answers(wire, question_end(wire), found):
                 raise ConfigError(f"{where}: sent something that is no answer to the question")
     except OSError as error:
-        raise ConfigError(f"{where}: {error}") from error
+        raise ConfigError(f"{where}: {(error.strerror or str(error)).lower()}") from error
     message = parse_response(found)
     if message is None:
         raise ConfigError(f"{where}: sent a malformed answer")

@@ -33,7 +33,7 @@ from svcdns.corefile.fallthrough import Fallthrough
 from svcdns.corefile.keys import split_port, split_scheme, zones_of
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.name import ROOT, from_text
-from svcdns.errors import CorefileError
+from svcdns.errors import CorefileError, legible
 
 Value = TypeVar("Value")
 
@@ -74,7 +74,8 @@ class Line:
 
     def warn(self, message: str) -> None:
         """Say what is odd about this line, with its place."""
-        self._warn(f"{self.directive.file}:{self.directive.line} - {self.name}: {message}")
+        place = f"{self.directive.file}:{self.directive.line}"
+        self._warn(f"{place} - {self.name}: {legible(message)}")
 
     # -- words
 

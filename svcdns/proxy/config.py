@@ -182,6 +182,9 @@ def resolve(raw: Raw, file: str, **runtime: Any) -> ProxyOptions:
     if options.capture and options.mode is not Mode.USERSPACE:
         why = f"mode {options.mode.value} forwards in the kernel and captures nothing"
         raise ProxyConfigError(SOURCE, CAPTURE_FLAG, why)
+    if options.exclude_ports and options.mode is not Mode.USERSPACE:
+        why = f"mode {options.mode.value} forwards in the kernel and takes no ports from anybody"
+        raise ProxyConfigError(SOURCE, "--exclude-ports", why)
     return options
 
 
