@@ -67,6 +67,8 @@ class Forwarding:
         self._planner = Planner(store, view, options)
         self._handle: asyncio.Handle | None = None
         self._here: dict[str, bool] = {}
+        self._stand_ins: dict[tuple[str, int, str], int] = {}
+        "By address, port and protocol of the frontend; made anew with every plan."
         self._around = Surroundings((NODE_ADDRESS,))
         self._proxy = UserspaceProxy(
             registry=registry, bind=self._bind, around=self._around, access_log=access_log
@@ -113,6 +115,7 @@ class Forwarding:
 
     def _plan(self) -> ForwardingPlan:
         plan = self._planner.plan
+        self._stand_ins = self._find_stand_ins()
         # an IPv6 cluster IP that is not here was reported when its manifest was read
         services = {key: one for key, one in plan.services.items() if self._is_here(one)}
         return replace(plan, services=services)
@@ -128,11 +131,14 @@ class Forwarding:
 
     def _bind(self, address: str, port: int, protocol: str) -> tuple[str, int]:
         """Say where a frontend is bound: privileged ports have a stand-in."""
-        if port >= self._reach.first_port:
-            return address, port
+        return address, self._stand_ins.get((address, port, protocol), port)
+
+    def _find_stand_ins(self) -> dict[tuple[str, int, str], int]:
+        found: dict[tuple[str, int, str], int] = {}
         for service in self._store.services.values():
-            if address in service.addresses:
-                for one in service.ports:
-                    if (one.port, one.protocol) == (port, protocol):
-                        return address, bound_port(service, one, self._reach)
-        return address, port
+            for one in service.ports:
+                if one.port < self._reach.first_port:
+                    bound = bound_port(service, one, self._reach)
+                    for address in service.addresses:
+                        found.setdefault((address, one.port, one.protocol), bound)
+        return found

@@ -49,3 +49,27 @@ async def test_a_service_that_nobody_listens_for_is_not_looked_at() -> None:
     found.put("b.yaml", service("web", clusterIP="127.91.4.4", ports=[{"port": 9080}]))
     with socket.create_server(("127.91.4.4", 9080)):
         Forwarding(found.store, "", REACH, Registry()).check()
+
+
+async def test_every_low_port_of_every_service_has_a_stand_in_of_its_own() -> None:
+    found = Directory()
+    for number in (4, 5):
+        address = f"127.91.4.{number}"
+        found.put(
+            f"{number}.yaml",
+            service(
+                f"s{number}",
+                clusterIP=address,
+                ports=[{"name": "a", "port": 81}, {"name": "b", "port": 8081}],
+            ),
+            pod(f"p{number}", f"s{number}", status={"podIP": "127.91.4.1"}),
+        )
+    forwarding = Forwarding(found.store, "", REACH, Registry())
+    await forwarding.start()
+    try:
+        for address in ("127.91.4.4", "127.91.4.5"):
+            for port in (9081, 8081):  # 8081 is the Service's own, so 81 has the next
+                with pytest.raises(OSError, match="in use"):
+                    socket.create_server((address, port))
+    finally:
+        await forwarding.stop()
