@@ -242,6 +242,9 @@ class Up:
             if wanted:
                 raise ConfigError(f"{text}; 'none' for no metrics") from error
             log.warning("%s; going on without metrics, and without 'svcdns top'", text)
+            return
+        top = "svcdns top" if address == UP_METRICS_ADDRESS else f"svcdns top {address}"
+        self._reach = replace(self._reach, top=top)
 
     async def _serve(
         self,

@@ -57,6 +57,8 @@ class Reach(Struct, frozen=True):
     "Whether cluster IPs are forwarded."
     first_port: int = UNPRIVILEGED
     "The lowest port that we may bind."
+    top: str = ""
+    "The command that shows what the proxy does; empty: there are no metrics to show."
 
 
 def render(store: Store, reach: Reach) -> str:
@@ -171,6 +173,8 @@ def _tries(store: Store, services: list[Service], reach: Reach) -> Iterator[tupl
         yield f"{dig} missing.{namespace}.svc.{reach.zone}", "NXDOMAIN with the SOA"
     if reach.proxy:
         yield from _connections(store, [one for one in addressed if _ready(store, one)], reach)
+    if reach.proxy and addressed and reach.top:
+        yield reach.top, "connections, rates and endpoint states, live"
 
 
 def _ready(store: Store, service: Service) -> bool:

@@ -169,3 +169,14 @@ def test_long_lists_end_with_a_count() -> None:
     lines = shown(directory)
     assert any(line.strip() == f"and {12 - MAX_ENDPOINTS} more" for line in lines)
     assert "and 1 more Services" in lines
+
+
+def test_top_is_suggested_where_it_has_something_to_show() -> None:
+    directory = Directory()
+    metered = Reach("127.0.0.1", 1053, "cluster.local", top="svcdns top 127.0.0.1:9000")
+    assert "svcdns top 127.0.0.1:9000" not in tries(directory, metered)
+    directory.put("a.yaml", service("web", clusterIP="127.1.1.1"))
+    assert tries(directory, metered)[-1] == "svcdns top 127.0.0.1:9000"
+    names_only = Reach("127.0.0.1", 1053, "cluster.local", proxy=False, top="svcdns top")
+    assert not any("svcdns top" in line for line in tries(directory, names_only))
+    assert not any("svcdns top" in line for line in tries(directory))
