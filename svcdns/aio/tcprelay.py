@@ -15,12 +15,10 @@ from svcdns.aio.sockets import Opened
 from svcdns.aio.tcpconnection import RESET, SHORTAGES, TURN_AROUND_SECONDS, Closed, Connection
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.served import Served, networks
+from svcdns.proxy.shortage import CALM_SECONDS, Shortage
 
 SWEEP_SECONDS = 0.05
 """Resolution of connect time-outs; nothing is swept while no connect is under way."""
-
-WARNING_SECONDS = 10.0
-"""A shortage is pointed out once in this time, however often it recurs."""
 
 ACCEPTS = 64
 """Connections accepted from one listener in one turn."""
@@ -52,7 +50,8 @@ class TcpRelay:
         self._warn = warn
         self._opening: set[Connection] = set()
         self._waiting: list[Connection] = []
-        self._silent_until = 0.0
+        self._shortage = Shortage()
+        self._calm: asyncio.TimerHandle | None = None
         self._sweeping = False
         self._paused = False
         self._stopped = False
@@ -65,6 +64,8 @@ class TcpRelay:
     def stop(self) -> None:
         """Reset what is left: nobody may take half an answer for a whole one."""
         self._stopped = True
+        if self._calm:
+            self._calm.cancel()
         for connection in list(self.connections):
             connection.close("stopped", reset=True)
         self.poller.stop()
@@ -92,10 +93,21 @@ class TcpRelay:
             return
         self._paused = True
         self.accepting.pause()
-        if self.clock() >= self._silent_until:
-            self._silent_until = self.clock() + WARNING_SECONDS
-            self._warn(f"new connections wait: {what}")
+        text = self._shortage.recurs(what, self.clock())
+        if text:
+            self._warn(text)
+        if self._calm is None:
+            self._calm = self._loop.call_later(CALM_SECONDS, self._look)
         self._loop.call_later(TURN_AROUND_SECONDS, self._resume)
+
+    def _look(self) -> None:
+        """Say that a shortage is over when it is, or look again."""
+        self._calm = None
+        text, again = self._shortage.look(self.clock())
+        if text:
+            self._warn(text)
+        if again > 0:
+            self._calm = self._loop.call_later(again, self._look)
 
     def _resume(self) -> None:
         if self._paused and not self._stopped:
