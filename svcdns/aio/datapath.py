@@ -203,7 +203,9 @@ class RelayPath:
     async def start(self, plan: ForwardingPlan, node: NodeView) -> list[Synced]:
         """Open what the plan needs."""
         self._around = self._surroundings(plan.node_ports, node)
-        self._proxy = UserspaceProxy(registry=self._registry, around=self._around)
+        self._proxy = UserspaceProxy(
+            registry=self._registry, around=self._around, access_log=self._options.access_log
+        )
         await self._proxy.start()
         return self._apply(plan)
 

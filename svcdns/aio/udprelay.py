@@ -21,7 +21,7 @@ from itertools import takewhile
 from svcdns.aio.datagrams import Name, boxes, renew
 from svcdns.aio.poller import LEVEL, Poller
 from svcdns.aio.refusal import Refuser
-from svcdns.aio.tcpconnection import OURS, SHORTAGES
+from svcdns.aio.tcpconnection import OURS, SHORTAGES, Closed
 from svcdns.proxy.balancer import Endpoint
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.served import Served
@@ -50,6 +50,7 @@ class UdpRelay:
         loop: asyncio.AbstractEventLoop,
         *,
         warn: Callable[[str], None],
+        access: Callable[[Closed], None] | None = None,
         limit: int = SESSIONS_LIMIT,
         batches: bool | None = None,
     ) -> None:
@@ -58,6 +59,7 @@ class UdpRelay:
         Args:
             loop: Serves the sockets.
             warn: Takes a line for the log.
+            access: Takes each session when it is over.
             limit: Sessions at most.
             batches: Whether to move many datagrams with one call; by default if that is possible.
         """
@@ -65,6 +67,7 @@ class UdpRelay:
         self.poller = Poller(loop, before=self._begin, after=self.outbox.flush)
         self.refuser = Refuser()
         self.clock = loop.time
+        self.access = access
         self.limit = limit
         self.now = loop.time()
         "When the batch of events that is being served began."
@@ -100,7 +103,7 @@ class UdpRelay:
         if self._sweeper is not None:
             self._sweeper.cancel()
         for session in list(self.sessions):
-            session.close()
+            session.close("stopped")
         self.refuser.close()
         self.poller.stop()
 
@@ -117,7 +120,7 @@ class UdpRelay:
         if endpoint is None:
             self.poller.close(sock)
             return None
-        session = UdpSession(self, frontend, name, endpoint, sock)
+        session = UdpSession(self, frontend, name, endpoint, sock, len(tried) + 1)
         if sock is spare:
             self.poller.retarget(sock.fileno(), session)
         else:
@@ -171,7 +174,7 @@ class UdpRelay:
         """End the session longest idle; its socket, as good as new, if it is of *family*."""
         self.evicted += 1
         session = next(iter(self.sessions))
-        sock = session.leave()
+        sock = session.leave("made room")
         if session.frontend.need.listener.family == family and renew(sock):
             return sock
         self.poller.close(sock)
@@ -181,7 +184,7 @@ class UdpRelay:
         now = self.clock()
         idle = takewhile(lambda session: session.last <= now - EXCHANGE_SECONDS, self.sessions)
         for session in [session for session in idle if session.expires() <= now]:
-            session.close()
+            session.close("idle")
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def rehome(self, served: Served) -> None:
@@ -196,7 +199,7 @@ class UdpRelay:
             if session.frontend.served is served and not served.still_serving(
                 session.endpoint.backend
             ):
-                session.close()
+                session.close("the endpoint was removed")
 
 
 class UdpFrontend:
@@ -235,7 +238,7 @@ class UdpFrontend:
     def forget(self) -> None:
         """End all sessions; clients that go on get new ones."""
         for session in list(self.sessions.values()):
-            session.close()
+            session.close("the frontend is gone")
 
     def close(self) -> None:
         """End all sessions and close the socket."""
@@ -247,20 +250,10 @@ class UdpSession:
     """A client's datagrams to one endpoint, and back."""
 
     __slots__ = (
-        "_burst",
-        "_name",
-        "_relay",
-        "_round",
-        "_sock",
-        "_tried",
-        "_unanswered",
-        "closed",
-        "endpoint",
-        "frontend",
-        "last",
-        "received",
-        "sent",
-    )
+        "_attempts", "_began", "_burst", "_name", "_relay", "_round", "_sock", "_tried",
+        "_unanswered", "closed", "endpoint", "frontend", "last", "octets_down", "octets_up",
+        "received", "sent",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -269,7 +262,10 @@ class UdpSession:
         name: Name,
         endpoint: Endpoint,
         sock: socket.socket,
+        attempts: int,
     ) -> None:
+        self._attempts = attempts
+        self._began = relay.now
         self._relay = relay
         self._sock = sock
         self._name = name
@@ -280,8 +276,8 @@ class UdpSession:
         self.frontend = frontend
         self.endpoint = endpoint
         self.last = relay.now
-        self.sent = 0
-        self.received = 0
+        self.sent = self.received = 0
+        self.octets_up = self.octets_down = 0
         self.closed = False
 
     @property
@@ -304,12 +300,14 @@ class UdpSession:
             self._unanswered = bytes(data)
         try:
             try:
-                self.endpoint.sent += self._sock.send(data)
+                octets = self._sock.send(data)
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:
                     raise
                 # A router wants smaller packets; the kernel knows by now, and makes fragments.
-                self.endpoint.sent += self._sock.send(data)
+                octets = self._sock.send(data)
+            self.endpoint.sent += octets
+            self.octets_up += octets
         except ConnectionRefusedError:
             self._unanswered = bytes(data)
             self._refused()
@@ -331,13 +329,15 @@ class UdpSession:
         take = relay.outbox.take
         for _ in range(self._burst):
             try:
-                endpoint.received += take(self._sock, self.frontend.sock, self._name)
+                octets = take(self._sock, self.frontend.sock, self._name)
             except BlockingIOError:
                 return
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:  # as in forward()
                     self._refused()
                 return
+            endpoint.received += octets
+            self.octets_down += octets
             if not self.received:
                 self.frontend.served.balancer.succeeded(endpoint)
                 self._unanswered = None
@@ -349,28 +349,47 @@ class UdpSession:
         relay, frontend, data = self._relay, self.frontend, self._unanswered
         tried = [*self._tried, self.endpoint]
         frontend.served.failed(self.endpoint, relay.now)
-        self.close()
+        self.close("the endpoint refused" if data is None else "")
         if data is None:
             return
         heir = relay.open(frontend, self._name, tried)
         if heir is None:
+            self._log("no endpoint took it")
             frontend.refuse(self.client, len(data))
             return
         frontend.served.retries += 1
         heir._tried = tried
+        heir._began = self._began
         frontend.sessions[self._name] = heir
         heir.forward(data)
 
-    def close(self) -> None:
+    def close(self, why: str) -> None:
         """End the session; the client's next datagram begins another one."""
         if not self.closed:
-            self._relay.poller.close(self.leave())
+            self._relay.poller.close(self.leave(why))
 
-    def leave(self) -> socket.socket:
-        """End the session, once, and give up its socket, which is still connected and watched."""
+    def leave(self, why: str) -> socket.socket:
+        """End the session, once, and give up its socket, which is still connected and watched.
+
+        Without *why* nothing is logged: another session goes on with it.
+        """
         self.closed = True
         self.endpoint.active -= 1
         self._relay.sessions.pop(self, None)
         if self.frontend.sessions.get(self._name) is self:
             del self.frontend.sessions[self._name]
+        if why:
+            self._log(why)
         return self._sock
+
+    def _log(self, why: str) -> None:
+        if self._relay.access is None:
+            return
+        served, listener = self.frontend.served, self.frontend.need.listener
+        self._relay.access(
+            Closed(
+                str(served.plan.id), self.client, (listener.address, listener.port),
+                self.endpoint.sockaddr, self.octets_up, self.octets_down,
+                self._relay.clock() - self._began, self._attempts, why,
+            )
+        )  # fmt: skip

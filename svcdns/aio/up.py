@@ -67,7 +67,7 @@ class Settings(Struct, frozen=True):
     metrics_address: str | None = None
     "``ADDRESS:PORT`` that was asked for; empty: none; None: the usual one, if it is free."
     access_log: bool = False
-    "Whether each forwarded TCP connection is logged when it is over."
+    "Whether each forwarded connection and UDP session is logged when it is over."
 
 
 def demo_directory() -> Path:

@@ -79,7 +79,7 @@ class UserspaceProxy:
             random: Source of the balancers' draws.
             around: Node-port addresses, and which clients count as this node's own.
             rules: Ejection and slow start.
-            access_log: Whether each connection is logged when it is over.
+            access_log: Whether each connection and UDP session is logged when it is over.
             drain_seconds: After this connections to removed endpoints are reset; None: never.
         """
         self.services: dict[Key, Served] = {}
@@ -110,7 +110,7 @@ class UserspaceProxy:
         access = self._log_closed if self._access_log else None
         self._descriptors = descriptors - DESCRIPTORS_KEPT - sessions
         self._tcp = TcpRelay(loop, warn=self._log.warning, access=access)
-        self._udp = UdpRelay(loop, warn=self._log.warning, limit=sessions)
+        self._udp = UdpRelay(loop, warn=self._log.warning, access=access, limit=sessions)
         self._tcp.start()
         self._udp.start()
 

@@ -28,7 +28,7 @@ The service proxy: forwards connections to Services as kube-proxy does.
 
 Takes kube-proxy's flags, with one dash or two, and its configuration file. With --config the file
 decides; beside it count only --proxy-mode, --hostname-override, --master, --service-cidrs,
---capture-cidrs, --exclude-ports, -v and the flags about the run."""
+--capture-cidrs, --exclude-ports, --access-log, -v and the flags about the run."""
 
 
 class Running(Protocol):
@@ -158,6 +158,7 @@ def options_of(args: argparse.Namespace) -> ProxyOptions:
         init_only=bool(run_flag(given, "init-only")),
         capture=run_flag(given, "capture-cidrs") or (),
         exclude_ports=run_flag(given, "exclude-ports") or (),
+        access_log=bool(run_flag(given, "access-log")),
         service_cidrs=run_flag(given, "service-cidrs") or (),
     )
 

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--access-log", action="store_true",
-        help="log each forwarded TCP connection when it is over",
+        help="log each forwarded connection and UDP session when it is over",
     )  # fmt: skip
     parser.add_argument(
         "--metrics-address", metavar="A:N",

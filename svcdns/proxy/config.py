@@ -82,6 +82,8 @@ class ProxyOptions(Struct, frozen=True, kw_only=True):
     "Ranges of Services to make local."
     exclude_ports: frozenset[int] = frozenset()
     "Ports of frontends that get no socket in userspace mode."
+    access_log: bool = False
+    "Whether connections are logged in userspace mode."
     cleanup: bool = False
     cleanup_kube_proxy: bool = False
     "Whether the leftovers of kube-proxy are removed (rule R107)."
@@ -185,6 +187,9 @@ def resolve(raw: Raw, file: str, **runtime: Any) -> ProxyOptions:
     if options.exclude_ports and options.mode is not Mode.USERSPACE:
         why = f"mode {options.mode.value} forwards in the kernel and takes no ports from anybody"
         raise ProxyConfigError(SOURCE, "--exclude-ports", why)
+    if options.access_log and options.mode is not Mode.USERSPACE:
+        why = f"mode {options.mode.value} forwards in the kernel and sees no connections"
+        raise ProxyConfigError(SOURCE, "--access-log", why)
     return options
 
 

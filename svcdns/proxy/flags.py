@@ -117,6 +117,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag("exclude-ports", "",
          "userspace: ports of Services that are not listened on, because an application beside"
          " this one listens on them", Type.LIST, with_config=True),
+    Flag("access-log", "", "userspace: log each connection and UDP session when it is over",
+         Type.SWITCH, with_config=True),
     Flag("service-cidrs", "", "ranges of cluster IPs, beside the ServiceCIDR objects", Type.LIST,
          with_config=True),
 )  # fmt: skip

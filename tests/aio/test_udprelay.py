@@ -309,3 +309,44 @@ async def test_when_no_endpoint_is_there_the_client_gets_the_error() -> None:
             sock.send(b"anybody?")
             with pytest.raises(ConnectionRefusedError):
                 await receive(sock)
+
+
+async def test_each_session_has_one_line_in_the_access_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "svcdns.proxy")
+    dead = f"{address(2900)}:9000"
+    async with (
+        datagram_endpoints(1, lambda data: [data, data]),
+        proxying(udp_plan(PLACES[0], dead, balance="round-robin"), access_log=True),
+    ):
+        ports = []
+        for _ in range(2):  # one of both meets the dead endpoint first
+            with client() as sock:
+                sock.send(b"12345")
+                for _ in range(2):
+                    assert await receive(sock) == b"12345"
+                ports.append(sock.getsockname()[1])
+        assert caplog.messages == [], "they idle"
+    lines = [line.split() for line in caplog.messages]
+    front = "{}:{}".format(*FRONT_ADDRESS)
+    assert [line[:8] for line in lines] == [
+        ["ns-1/web/UDP", f"127.0.0.1:{port}", "->", front, "->", PLACES[0], "up=5", "down=10"]
+        for port in ports
+    ]
+    assert sorted(line[9] for line in lines) == ["attempts=1", "attempts=2"]
+    assert {" ".join(line[10:]) for line in lines} == {"the frontend is gone"}
+
+
+async def test_a_session_that_no_endpoint_took_has_its_line_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "svcdns.proxy")
+    dead = [f"{address(2900 + n)}:9000" for n in range(2)]
+    async with proxying(udp_plan(*dead), access_log=True):
+        with client() as sock:
+            sock.send(b"1")
+            await until(lambda: bool(caplog.messages), "a line")
+    (line,) = caplog.messages
+    assert line.endswith("attempts=2 no endpoint took it")
+    assert " down=0 " in line

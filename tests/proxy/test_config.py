@@ -214,6 +214,7 @@ def test_ranges_to_capture_and_ports_to_leave_are_read() -> None:
     [
         ("nftables", {"capture": ["10.96.0.0/12"]}, "captures nothing"),
         ("nftables", {"exclude_ports": ["8080"]}, "--exclude-ports: mode nftables forwards in the"),
+        ("nftables", {"access_log": True}, "--access-log: mode nftables forwards in the kernel"),
         ("userspace", {"capture": ["10.96.0.1/12"]}, "--capture-cidrs"),
         ("userspace", {"exclude_ports": ["http"]}, "--exclude-ports: 'http' is no port"),
         ("userspace", {"exclude_ports": ["0"]}, "'0' is no port"),
