@@ -29,11 +29,13 @@ from svcdns.plugins.build import build
 from svcdns.plugins.clusters import Cluster, Clusters
 from svcdns.plugins.figures import Usage, figures
 from svcdns.plugins.multisocket import work_of_worker
+from svcdns.plugins.secondary import Secondary, secondaries
 from svcdns.plugins.server import Listen
 from svcdns.plugins.workers import (
     Beat,
     BrokenStreamError,
     Drain,
+    Notified,
     Report,
     Serving,
     ToFirst,
@@ -85,6 +87,7 @@ class Worker(asyncio.Protocol):
         self._registry = Registry()
         self._frames = to_worker()
         self._status: asyncio.Future[int]
+        self._secondaries: tuple[Secondary, ...] = ()
         self._hanging_up = False
         self._lost = asyncio.Event()
         self._transport: asyncio.Transport
@@ -116,6 +119,9 @@ class Worker(asyncio.Protocol):
         listeners = Listeners(upstreams.settle)
         await listeners.adopt(configuration.servers, self._assignment.sockets)
         await loop.create_connection(lambda: self, sock=channel)
+        self._secondaries = secondaries(configuration.plugins)
+        for plugin in self._secondaries:
+            plugin.pass_on = self._notified
         self._say(Serving())
         try:
             await asyncio.wait([self._status, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -177,6 +183,12 @@ class Worker(asyncio.Protocol):
                 self._tell(number)
             case Drain():
                 self._end(0)
+            case Notified(zone):
+                for plugin in self._secondaries:
+                    plugin.hear(zone)
+
+    def _notified(self, zone: bytes) -> None:
+        self._say(Notified(zone))
 
     def _end(self, status: int) -> None:
         if not self._status.done():

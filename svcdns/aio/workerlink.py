@@ -4,9 +4,18 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable
 
 from svcdns.aio.forking import Child
-from svcdns.plugins.workers import Beat, BrokenStreamError, Serving, Told, to_first
+from svcdns.plugins.workers import (
+    Beat,
+    BrokenStreamError,
+    Notified,
+    Serving,
+    ToFirst,
+    Told,
+    to_first,
+)
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +31,14 @@ class WorkerLink:
     in order from the very moment of the fork on.
     """
 
-    def __init__(self, child: Child, place: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        child: Child,
+        place: int,
+        loop: asyncio.AbstractEventLoop,
+        notified: Callable[["WorkerLink", bytes], None],
+    ) -> None:
+        """Read what *child* says; *notified* hears of a zone that it got a NOTIFY for."""
         self.pid = child.pid
         self.place = place
         "Which sockets it reads, counted from 1."
@@ -35,6 +51,7 @@ class WorkerLink:
         self.told: Told | None = None
         "Its last figures."
         self._loop = loop
+        self._notified = notified
         self._channel = child.channel
         self._frames = to_first()
         self._outbox = bytearray()
@@ -119,7 +136,7 @@ class WorkerLink:
         except BrokenStreamError as error:
             self.give_up(f"speaks in tongues ({error})")
 
-    def _note(self, message: Serving | Beat | Told) -> None:
+    def _note(self, message: ToFirst) -> None:
         match message:
             case Serving():
                 self._serving.set()
@@ -128,6 +145,8 @@ class WorkerLink:
             case Told(number):
                 self.told = message
                 self._answered(number)
+            case Notified(zone):
+                self._notified(self, zone)
 
     def _answered(self, number: int) -> None:
         if (future := self._asked.pop(number, None)) and not future.done():

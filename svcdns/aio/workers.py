@@ -27,6 +27,7 @@ from svcdns.metrics import Family, Registry
 from svcdns.plugins.build import Configuration
 from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.figures import Figure, Usage, added, figures, inherited, requests
+from svcdns.plugins.secondary import secondaries
 from svcdns.plugins.server import Listen
 from svcdns.plugins.workers import (
     BEAT_SECONDS,
@@ -34,6 +35,7 @@ from svcdns.plugins.workers import (
     MAX_MISSED,
     Beat,
     Drain,
+    Notified,
     Report,
     Restarts,
     frame,
@@ -117,6 +119,8 @@ class Workers:
             self._broadcast.flush()
             self._broadcast.close()
         self._broadcast = Broadcast(configuration.clusters, self._send)
+        for plugin in secondaries(configuration.plugins):
+            plugin.pass_on = partial(self._notified, None)
         keepers, links = self._keepers, self._links
         self._leaving.update(links.values())
         self._links = {}
@@ -255,7 +259,9 @@ class Workers:
         except OSError as error:
             log.error("plugin/multisocket: no further process can be had: %s", error)
             return None
-        link = self._links[place] = WorkerLink(child, place, asyncio.get_running_loop())
+        link = self._links[place] = WorkerLink(
+            child, place, asyncio.get_running_loop(), self._notified
+        )
         return link
 
     async def _work(self, assignment: Assignment, channel: Any) -> int:
@@ -314,6 +320,15 @@ class Workers:
                     link.give_up("does not answer any more")
             if self._beats % REPORT_BEATS == 0:
                 self._ask_for_figures()
+
+    def _notified(self, told: WorkerLink | None, zone: bytes) -> None:
+        """Tell all processes but the one that was told, by a primary, that a zone has changed."""
+        if told:
+            for plugin in secondaries(self._configuration.plugins):
+                plugin.hear(zone)
+        for link in self._links.values():
+            if link is not told:
+                link.send(frame(Notified(zone)))
 
     def _send(self, data: bytes) -> None:
         for link in self._everybody():

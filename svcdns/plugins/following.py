@@ -82,6 +82,11 @@ class Follower:
         self._again = self._busy
         return self.look(now)
 
+    def hurry(self) -> None:
+        """Ask at the next look, and once more when a look is under way."""
+        self._due = 0.0
+        self._again = self._busy
+
     # -- one look: the primaries in turn, first for the SOA, then for the zone
 
     def _check(self, number: int) -> Ask:

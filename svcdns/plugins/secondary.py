@@ -36,7 +36,7 @@ Differences
 Parity: CoreDNS ``plugin/secondary``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address
 
 from svcdns.corefile.endpoints import is_address, split_host_port
@@ -45,7 +45,17 @@ from svcdns.corefile.options import Line, each
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import Opcode
 from svcdns.dns.response import Record, Response
-from svcdns.plugins.base import Context, Drop, Handler, Need, Outcome, Periodic, Reply, Request
+from svcdns.plugins.base import (
+    Context,
+    Drop,
+    Handler,
+    Need,
+    Outcome,
+    Periodic,
+    Plugin,
+    Reply,
+    Request,
+)
 from svcdns.plugins.commands import Transport, Upstream
 from svcdns.plugins.following import Follower
 from svcdns.plugins.zoneanswers import Zones
@@ -67,6 +77,8 @@ class Secondary:
         self._followers = {one.origin: one for one in followers}
         self._zones = zones
         self._say = context.write
+        self.pass_on: Callable[[bytes], None] = _nobody_else
+        "Tells the server's other processes of a NOTIFY: it comes to one of them."
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -91,6 +103,11 @@ class Secondary:
             return self._notify(request, proceed)
         return self._zones.serve(request, proceed, Fallthrough())
 
+    def hear(self, origin: bytes) -> None:
+        """Heed a NOTIFY that another process has got and checked."""
+        if follower := self._followers.get(origin):
+            follower.hurry()
+
     def _notify(self, request: Request, proceed: Handler) -> Outcome:
         """Heed a primary's NOTIFY, and nobody else's (RFC 1996 §3.10)."""
         follower = self._followers.get(request.query.name)
@@ -101,7 +118,17 @@ class Secondary:
             self._say(f"[INFO] plugin/{NAME}: Dropping notify from {sender} for {zone}")
             return Drop()
         self._say(f"[INFO] plugin/{NAME}: Notify from {sender} for {zone}: checking transfer")
+        self.pass_on(follower.origin)
         return Reply(Response(aa=True), NAME, background=follower.notified(request.now))
+
+
+def _nobody_else(_origin: bytes) -> None:
+    """There is one process."""
+
+
+def secondaries(plugins: Iterable[Plugin]) -> tuple[Secondary, ...]:
+    """Choose those whose processes have to hear of a NOTIFY from each other."""
+    return tuple(plugin for plugin in plugins if isinstance(plugin, Secondary))
 
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Secondary:

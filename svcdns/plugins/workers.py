@@ -63,8 +63,15 @@ class Told(Struct, frozen=True, array_like=True, tag="told"):
     usage: Usage
 
 
-ToWorker: TypeAlias = Changed | Marked | Beat | Report | Drain
-ToFirst: TypeAlias = Serving | Beat | Told
+class Notified(Struct, frozen=True, array_like=True, tag="notified"):
+    """A primary has said to one process that a zone of ``secondary`` has changed (RFC 1996)."""
+
+    zone: bytes
+    "Lower-case wire name."
+
+
+ToWorker: TypeAlias = Changed | Marked | Beat | Report | Drain | Notified
+ToFirst: TypeAlias = Serving | Beat | Told | Notified
 
 Message = TypeVar("Message")
 

@@ -10,7 +10,7 @@ import pytest
 from svcdns.aio.forking import Child
 from svcdns.aio.workerlink import WorkerLink
 from svcdns.plugins.figures import Usage
-from svcdns.plugins.workers import Beat, Serving, Told, frame, to_worker
+from svcdns.plugins.workers import Beat, Notified, Serving, Told, frame, to_worker
 from tests.support.waiting import until
 
 
@@ -22,21 +22,27 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
-def link(ours: socket.socket, pid: int = 0) -> WorkerLink:
-    return WorkerLink(Child(pid, ours), 1, asyncio.get_running_loop())
+def link(ours: socket.socket, pid: int = 0, notified: list[bytes] | None = None) -> WorkerLink:
+    heard: list[bytes] = [] if notified is None else notified
+    loop = asyncio.get_running_loop()
+    return WorkerLink(Child(pid, ours), 1, loop, lambda _link, zone: heard.append(zone))
 
 
 async def test_what_a_worker_says_is_noted(ends: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = ends
-    one = link(ours)
+    zones: list[bytes] = []
+    one = link(ours, notified=zones)
     told = one.told_of(5)
     assert not one.serving
 
-    theirs.send(frame(Serving()) + frame(Beat(3)) + frame(Told(5, (), Usage())))
+    theirs.send(
+        frame(Serving()) + frame(Notified(b"\1a\0")) + frame(Beat(3)) + frame(Told(5, (), Usage()))
+    )
 
     assert await one.served(10)
     await asyncio.wait_for(told, 10)
     assert one.serving
+    assert zones == [b"\1a\0"]
     assert one.heard == 3
     assert one.told == Told(5, (), Usage())
     theirs.close()

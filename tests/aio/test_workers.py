@@ -17,6 +17,7 @@ import aiohttp
 import dns.asyncquery
 import dns.exception
 import dns.message
+import dns.opcode
 import dns.rcode
 import pytest
 
@@ -372,6 +373,39 @@ async def test_a_loop_is_found_whichever_process_the_probes_come_back_to(tmp_pat
         await until(lambda: sum("Loop (" in line for line in found.server.lines) == 4, 20.0)
         assert await found.answers("www.example.") == {"REFUSED": QUERIES}
         assert await found.answers() == {"10.96.0.1": QUERIES}
+
+
+ZONE = """\
+example.org. 60 IN SOA ns.example.org. host.example.org. {serial} 3600 600 86400 60
+example.org. 60 IN NS ns.example.org.
+www.example.org. 60 IN A 10.0.0.{serial}
+"""
+
+
+async def test_a_notify_reaches_all_processes_whichever_gets_it(tmp_path: Path) -> None:
+    """RFC 1996 §3.11: the refresh time is an hour, so only a NOTIFY brings the new serial."""
+    database, primary = tmp_path / "db", tmp_path / "primary"
+    database.write_text(ZONE.format(serial=1))
+    primary.write_text(
+        f"example.org {{\nfile {database} {{\nreload 1s\n}}\ntransfer {{\nto *\n}}\n}}\n"
+    )
+    notify = dns.message.make_query("example.org.", "SOA")
+    notify.set_opcode(dns.opcode.NOTIFY)
+    async with running(primary) as first:
+        more = f"secondary example.org {{\n transfer from 127.0.0.1:{first.port}\n }}"
+        async with site(tmp_path, f"multisocket 4\n {more}") as found:
+
+            async def all_have(serial: int) -> bool:
+                return await found.answers("www.example.org.") == {f"10.0.0.{serial}": QUERIES}
+
+            await eventually(lambda: all_have(1))
+            for serial in (2, 3):  # each from a port of its own, so to any of the processes
+                database.write_text(ZONE.format(serial=serial))
+                await first.says(f"with {serial} SOA serial")
+                where, port = "127.0.0.1", found.server.port
+                reply = await dns.asyncquery.udp(notify, where, port=port, timeout=5)
+                assert reply.rcode() == dns.rcode.NOERROR
+                await eventually(lambda serial=serial: all_have(serial))
 
 
 @contextlib.asynccontextmanager

@@ -160,6 +160,19 @@ def test_a_notify_during_a_look_brings_another_one() -> None:
     assert world.look() == [("10.0.0.1", "SOA")]
 
 
+def test_who_hears_of_a_notify_from_another_process_asks_at_the_next_look() -> None:
+    world = World()
+    (ask,) = world.follower.look(world.now)
+    world.follower.hurry()
+    world.carry_out((ask,))
+    assert world.look() == [("10.0.0.1", "SOA")]
+    assert world.look() == []
+    world.serial = 8
+    world.follower.hurry()
+
+    assert world.look() == [("10.0.0.1", "SOA"), ("10.0.0.1", "AXFR")]
+
+
 SHORT = "example.org. 60 IN SOA ns.example.org. host.example.org. 7 0 0 0 0"
 
 

@@ -102,6 +102,20 @@ def test_anybody_else_is_not_even_answered() -> None:
     assert (dns.message.from_wire(wire).rcode(), asked) == (dns.rcode.REFUSED, 0)
 
 
+def test_other_processes_hear_of_the_primarys_notify_and_of_nobody_elses() -> None:
+    plugin, other = make(), make()
+    plugin.pass_on = other.hear
+    for one in (plugin, other):
+        transfer(one)
+    [need] = other.needs
+
+    notify(plugin, "10.9.9.9")
+    assert need.run(1.0) == ()  # type: ignore[union-attr]  # it is a Periodic
+    notify(plugin, "10.0.0.1")
+    assert len(need.run(1.0)) == 1  # type: ignore[union-attr]
+    other.hear(b"\7example\3com\0")  # no zone of its own: nothing to do
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
