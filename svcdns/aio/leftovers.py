@@ -47,6 +47,7 @@ async def _remove_table(nft: Nft, family: int) -> bool:
     table = Table(family, KUBE_PROXY_TABLE)
     try:
         if not await nft.exists(table):
+            log.info("there is no table %s", table)
             return True
         tx = Transaction(table)
         tx.delete(table)

@@ -88,10 +88,10 @@ async def run(
     """
     writer = logs.set_up(debug=options.verbosity >= DEBUG_VERBOSITY, stream=sys.stderr)
     try:
+        if options.cleanup or options.cleanup_kube_proxy:
+            return await _clean_up(options)  # whatever is odd about how it would forward
         for warning in options.warnings:
             log.warning("%s", warning)
-        if options.cleanup or options.cleanup_kube_proxy:
-            return await _clean_up(options)
         if options.mode is not Mode.USERSPACE:  # relays need no connection tracking
             sysctl.apply(options.sysctls(os.cpu_count() or 1))
         if options.init_only:

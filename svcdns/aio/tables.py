@@ -264,4 +264,6 @@ async def clean_up(nft: Nft, families: Iterable[int]) -> bool:
         except NftError as error:
             log.error("%s could not be deleted: %s", table, first_line(error.stderr))
             done = False
+        else:
+            log.info("no table %s is left", table)
     return done

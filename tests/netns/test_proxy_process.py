@@ -180,6 +180,8 @@ def test_sigterm_leaves_the_rules_and_cleanup_removes_ours_alone_r107(node: Node
     assert node.answers("p2")
     done = node.once("--cleanup", "--config", str(node.config))
     assert (done.returncode, done.stdout) == (0, b"")
+    assert b"[INFO] no table ip svcdns-proxy is left" in done.stderr
+    assert b"[WARNING]" not in done.stderr, "how it would forward is not the question"
     assert node.tables() == "table ip kube-proxy\n"
 
 
