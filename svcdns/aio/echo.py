@@ -31,6 +31,7 @@ from svcdns.kube.endpoints import ENDED
 from svcdns.kube.inventory import ECHO_LABEL
 from svcdns.kube.objects import Kind, ObjectKey, Pod
 from svcdns.kube.store import Delta, Store
+from svcdns.proxy.condense import condense
 
 MAX_CONNECTIONS = 256
 """Of one port; more are closed at once."""
@@ -125,17 +126,23 @@ class EchoEndpoints:
             endpoints = self._open.setdefault(key, {})
             for place in [place for place in endpoints if place not in wanted]:
                 await endpoints.pop(place).stop()
+        refused: list[str] = []
         for key in touched:
             pod = self._store.pods.get(key)
             for place in sorted(places(pod)) if pod else ():
                 if place not in self._open[key]:
-                    await self._start(key, place)
+                    await self._start(key, place, refused)
             if not self._open[key]:
                 del self._open[key]
+        said, details = condense(refused, "echo endpoints are not served")
+        for line in said:
+            log.error("%s", line)
+        for line in details:
+            log.debug("%s", line)
         if not self._touched:
             self.settled.set()
 
-    async def _start(self, key: ObjectKey, place: Place) -> None:
+    async def _start(self, key: ObjectKey, place: Place, refused: list[str]) -> None:
         kind, address, port, name = place
         try:
             endpoint = _KINDS[kind](address, port, name)
@@ -145,7 +152,7 @@ class EchoEndpoints:
                 why += " (low ports need root: give the container a port of 1024 or more)"
             if self._refused.get(place) != why:
                 self._refused[place] = why
-                log.error("echo endpoint of Pod %s: %s port %d: %s", name, address, port, why)
+                refused.append(f"echo endpoint of Pod {name}: {address} port {port}: {why}")
             return
         self._refused.pop(place, None)
         await endpoint.start()

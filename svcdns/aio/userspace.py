@@ -24,6 +24,7 @@ from svcdns.aio.udprelay import SESSIONS_LIMIT, UdpFrontend, UdpRelay
 from svcdns.metrics import Registry
 from svcdns.proxy.balancer import Algorithm, Endpoint, Random, algorithm
 from svcdns.proxy.capture import holds
+from svcdns.proxy.condense import condense
 from svcdns.proxy.listeners import Key, Listener, Need, Surroundings, Unbindable, Wants, diff
 from svcdns.proxy.model import ForwardingPlan, ServicePlan
 from svcdns.proxy.outlier import EjectionRules
@@ -134,9 +135,12 @@ class UserspaceProxy:
 
     def _complain(self, failed: list[Unbindable]) -> None:
         """Say what is wrong with frontends when it begins to be, not with every plan."""
-        for fault in failed:
-            if fault not in self._refused:
-                self._log.warning("%s: %s", fault.service, fault.reason)
+        new = [f"{one.service}: {one.reason}" for one in failed if one not in self._refused]
+        said, details = condense(new, "frontends have no socket")
+        for line in said:
+            self._log.warning("%s", line)
+        for line in details:
+            self._log.debug("%s", line)
         self._refused = frozenset(failed)
 
     def _update_services(self, plan: ForwardingPlan) -> None:

@@ -280,6 +280,7 @@ async def test_metrics_are_where_they_were_asked_for() -> None:
     address = f"127.0.0.1:{free_port()}"
     async with up("--metrics-address", address) as running:
         await running.line("Ctrl-C stops")
+        assert (await running.line("svcdns top")).strip().startswith(f"svcdns top {address} ")
         text = await get(f"http://{address}/metrics")
         assert 'svcdns_proxy_endpoints{namespace="default",port="http"' in text
         assert await running.stop() == 0
@@ -330,6 +331,33 @@ async def test_a_second_one_on_the_same_manifests_says_so_in_one_line(tmp_path: 
         async with up(str(tmp_path), "--no-proxy") as third:
             assert await third.line("[ERROR] echo endpoint of Pod")
             await third.line("Ctrl-C stops")
+        assert await first.stop() == 0
+
+
+async def test_a_second_one_with_something_of_its_own_says_the_rest_in_a_line_each(
+    tmp_path: Path,
+) -> None:
+    """One frontend is free, so it goes on; what it cannot have is a line, not one for each."""
+    name = f"part-{os.getpid()}"
+    container = {"name": "c", "ports": [{"containerPort": 8080 + n} for n in range(6)]}
+    echo = {"svcdns.io/echo": "http"}
+    ports = [{"name": f"p{n}", "port": 8080 + n, "targetPort": 8080 + n} for n in range(6)]
+    one = pod(f"{name}-0", name, labels=echo, spec={"containers": [container]})
+    here, other = tmp_path / "here", tmp_path / "other"
+    here.mkdir()
+    other.mkdir()
+    (here / "a.yaml").write_bytes(write(service(name, ports=ports), one))
+    async with up(str(here)) as first:
+        await first.line("Ctrl-C stops")
+        own = {"name": "own", "port": 9999, "targetPort": 8080}
+        (other / "a.yaml").write_bytes(write(service(name, ports=[*ports, own]), one))
+        async with up(str(other)) as second:
+            await second.line("Ctrl-C stops")
+            assert await second.stop() == 0
+        faults = [line for line in second.lines if line.startswith(("[WARNING]", "[ERROR]"))]
+        assert len(faults) == 2, faults
+        assert " echo endpoints are not served: " in faults[0]
+        assert " frontends have no socket: " in faults[1]
         assert await first.stop() == 0
 
 

@@ -220,6 +220,23 @@ class TestApply:
             proxy.apply(forwarding_plan(foreign))
             assert caplog.text.count("cannot listen on") == 2
 
+    async def test_many_with_one_reason_are_one_line_and_the_details_are_for_debugging(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("DEBUG", "svcdns.proxy")
+        async with proxying() as proxy:
+            foreign = [
+                service_plan(f"203.0.113.{n}:8080", "10.0.0.1:80", name=f"s{n}") for n in range(9)
+            ]
+            for _ in range(2):
+                assert len(proxy.apply(forwarding_plan(*foreign)).failed) == 9
+        said = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+        details = [one.getMessage() for one in caplog.records if one.levelname == "DEBUG"]
+        (line,) = said
+        assert line.startswith("9 frontends have no socket: ")
+        assert "; the first: ns-1/s0/TCP: cannot listen on 203.0.113.0 port 8080/TCP: " in line
+        assert len([one for one in details if "cannot listen on 203.0.113." in one]) == 9
+
     async def test_what_could_not_be_bound_is_tried_again_with_the_next_plan(self) -> None:
         async with endpoints(1) as (server,), proxying() as proxy:
             squatter = StreamEndpoint(*FRONT_ADDRESS)
