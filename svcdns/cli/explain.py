@@ -212,6 +212,8 @@ def _said(args: argparse.Namespace, explanation: Explanation) -> tuple[list[str]
     # TTLs of a cache count down, and who asks upstreams knows more than we do.
     same = last.result == "unknown" or (result, found) == (last.result, expected)
     verdict = "as explained" if same else "NOT as explained"
+    if last.result == "unknown":
+        verdict = "which nothing here can confirm"
     said = [f"server {args.server} says: {result}, {verdict}", *(f"    {one}" for one in records)]
     return said, not same
 

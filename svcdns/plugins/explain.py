@@ -142,7 +142,17 @@ def explain(
             )
             break
     outside = ("the name is in no zone of a kubernetes plugin",)
-    return found if found.notes else replace(found, notes=outside)
+    return found if found.notes else replace(found, notes=(*outside, *_short(attempts, plugins)))
+
+
+def _short(attempts: Sequence[Attempt], kubernetes: Iterable[Kubernetes]) -> Iterator[str]:
+    """Point out names that Pods use and their search path completes, when one is asked bare."""
+    service, _, namespace = attempts[-1].name.rstrip(".").lower().partition(".")
+    known = {key for plugin in kubernetes for key in plugin.cluster.store.services}
+    for space, name in sorted(known):
+        if name == service and namespace in ("", space, f"{space}.svc"):
+            pods = f"--from-namespace {space}"
+            yield f"a Pod would find Service {space}/{name} by its search path: {pods}"
 
 
 class _Account:

@@ -187,3 +187,15 @@ def test_a_running_server_that_differs_is_an_error(
     words = ["explain", "web.prod.svc.cluster.local", "--server", "127.0.0.1"]
     assert main([*words, *sources]) == 1
     assert "NOT as explained" in capsys.readouterr().out
+
+
+def test_what_only_an_upstream_knows_is_not_called_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "Corefile").write_text(". {\nforward . 10.0.0.1\n}\n")
+    _says(monkeypatch, "www.example.org. 3 IN A 192.0.2.1")
+
+    words = ["explain", "www.example.org", "--server", "127.0.0.1"]
+    assert main([*words, "-conf", str(tmp_path / "Corefile")]) == 0
+    found = capsys.readouterr().out
+    assert "says: NOERROR, which nothing here can confirm" in found

@@ -164,6 +164,9 @@ def test_every_endpoint_of_a_headless_service_is_used_or_left_out_with_a_reason(
         ("9.9.9.10.in-addr.arpa PTR", ("10.9.9.9 is no cluster IP and no endpoint",)),
         ("9.10.in-addr.arpa PTR", ("not the name of a whole address",)),
         ("www.example.org A", ("the name is in no zone of a kubernetes plugin",)),
+        ("web A", ("the name is in no zone of a kubernetes plugin", "a Pod would find Service prod/web by its search path: --from-namespace prod")),
+        ("web.prod.svc A", ("the name is in no zone of a kubernetes plugin", "a Pod would find Service prod/web by its search path: --from-namespace prod")),
+        ("web.test A", ("the name is in no zone of a kubernetes plugin",)),
     ],
 )  # fmt: skip
 def test_the_objects_say_why(question: str, notes: tuple[str, ...]) -> None:
