@@ -223,3 +223,19 @@ def test_own_networks_are_the_nodes_and_the_pods_r53() -> None:
     assert set(around.own_networks) == {
         "127.0.0.0/8", "::1/128", "10.244.0.0/16", "172.18.0.3/32",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+async def test_connections_are_logged_where_options_say_so(
+    wanted: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "svcdns.proxy")
+    path = RelayPath(ProxyOptions(access_log=wanted), Registry())
+    port = free_port()
+    async with _echo() as backend:
+        await path.start(_web(port, backend), NODE)
+        assert await _read("127.0.0.1", port) == b"here"
+        await path.stop()
+    lines = [line for line in caplog.messages if f" -> 127.0.0.1:{port} -> " in line]
+    assert len(lines) == int(wanted)
+    assert all(" down=4 " in line for line in lines)

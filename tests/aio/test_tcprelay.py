@@ -10,8 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from svcdns.aio import tcprelay
 from svcdns.aio.tcprelay import TcpRelay
 from svcdns.aio.userspace import UserspaceProxy
+from svcdns.proxy import shortage
 from tests.support.endpoints import dial, endpoints, receive, until
 from tests.support.plans import service_plan
 from tests.support.relays import FRONT, FRONT_ADDRESS, proxying
@@ -53,6 +55,25 @@ async def test_beyond_the_limit_clients_wait_for_others_to_leave(
         second.close()
         third.close()
     assert "new connections wait: 2 connections are open, the limit" in caplog.text
+
+
+async def test_the_log_says_when_nobody_waits_any_more(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (tcprelay, shortage):
+        monkeypatch.setattr(module, "CALM_SECONDS", 0.3)
+    async with endpoints(1) as (server,), proxying(service_plan(FRONT, server.name)) as proxy:
+        relay(proxy).limit = 1
+        first, second = [await dial(*FRONT_ADDRESS) for _ in range(2)]
+        await until(lambda: relay(proxy).shortages > 5)
+        assert len(caplog.messages) == 1
+        first.close()
+        second.send(b"x")
+        assert await receive(second) == b"x"
+        await until(lambda: len(caplog.messages) == 2)
+        second.close()
+    assert caplog.messages[0] == "new connections wait: 1 connections are open, the limit"
+    assert caplog.messages[1].startswith("new connections are taken at once again; some waited ")
 
 
 SHORT = """
