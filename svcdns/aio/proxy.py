@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from svcdns.aio import capture, logs, sysctl
+from svcdns.aio import capture, credentials, logs, sysctl
 from svcdns.aio.capture import Capture
 from svcdns.aio.configwatch import ConfigWatch
 from svcdns.aio.datapath import DataPath, KernelPath, RelayPath
@@ -92,6 +92,10 @@ async def run(
             return await _clean_up(options)  # whatever is odd about how it would forward
         for warning in options.warnings:
             log.warning("%s", warning)
+        if not options.init_only:
+            # Who cannot reach the API must not change the machine.
+            source = options.source(options.node_name(socket.gethostname()))
+            await credentials.load(source, os.environ, warn=lambda _text: None)
         if options.mode is not Mode.USERSPACE:  # relays need no connection tracking
             sysctl.apply(options.sysctls(os.cpu_count() or 1))
         if options.init_only:
@@ -104,13 +108,15 @@ async def run(
 
 
 async def _clean_up(options: ProxyOptions) -> int:
+    done = True
     if options.capture:
-        return 0 if capture.clean_up(options.capture) else 1
+        done = capture.clean_up(options.capture)
+        if not options.cleanup_kube_proxy:
+            return 0 if done else 1
     nft = Nft()
     try:
         await nft.probe()
-        done = True
-        if options.cleanup:
+        if options.cleanup and not options.capture:
             done &= await clean_up(nft, options.plan.families)
         if options.cleanup_kube_proxy:
             done &= await remove_leftovers(nft, options.plan.families)
@@ -224,7 +230,7 @@ class Proxy:
             await self._http.start()
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work) for work in self._work()]
-                status = await _end(signals, watch)
+                status = await _end(signals, watch, left_behind(self._options.mode))
                 for task in tasks:
                     task.cancel()
             return status
@@ -232,7 +238,9 @@ class Proxy:
             faults, others = errors.split(ConfigError)
             if faults is not None and others is None:
                 raise _first(faults) from None
-            log.critical("a part of the proxy has died; rules stay as they are", exc_info=errors)
+            log.critical(
+                "a part of the proxy has died; %s", left_behind(self._options.mode), exc_info=errors
+            )
             return CRASHED
         finally:
             await self._http.close()
@@ -345,8 +353,19 @@ class Proxy:
                     self._report(await self._path.rest())
 
 
-async def _end(signals: Signals, watch: ConfigWatch | None) -> int:
-    """Wait for a reason to end; the exit status."""
+def left_behind(mode: Mode) -> str:
+    """Say what becomes of connections when the process ends (rule R105)."""
+    return "nothing is forwarded any more" if mode is Mode.USERSPACE else "rules stay as they are"
+
+
+async def _end(signals: Signals, watch: ConfigWatch | None, left: str) -> int:
+    """Wait for a reason to end; the exit status.
+
+    Args:
+        signals: One of them is a reason.
+        watch: Another configuration is one.
+        left: What becomes of the connections, for the log.
+    """
     signal = asyncio.create_task(signals.next())
     waiting: set[asyncio.Task[Any]] = {signal}
     if watch:
@@ -357,9 +376,9 @@ async def _end(signals: Signals, watch: ConfigWatch | None) -> int:
         for task in waiting:
             task.cancel()
     if signal in done:
-        log.info("%s: ending; rules stay as they are", signal.result().name.lower())
+        log.info("%s: ending; %s", signal.result().name.lower(), left)
         return 0
-    log.info("the configuration has changed: ending, to be started anew; rules stay as they are")
+    log.info("the configuration has changed: ending, to be started anew; %s", left)
     return CHANGED
 
 

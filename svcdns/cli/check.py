@@ -20,10 +20,11 @@ from svcdns.corefile.overlap import listeners
 from svcdns.corefile.printer import print_corefile
 from svcdns.corefile.syntax import ServerBlock
 from svcdns.dns.name import from_text
-from svcdns.errors import ConfigError, CorefileError, ProxyConfigError
+from svcdns.errors import ConfigError, CorefileError
 from svcdns.metrics import Registry
 from svcdns.plugins.base import Context, Plugin
 from svcdns.plugins.clusters import Clusters
+from svcdns.plugins.kubernetes import Kubernetes
 from svcdns.plugins.report import Report, inspect, to_text
 from svcdns.plugins.tls import Tls
 
@@ -76,7 +77,11 @@ def _migrate(files: list[str], port: int) -> int:
         for change in migrated.changes:
             _say(str(change))
         print(print_corefile(migrated.blocks), end="")
-    return 0
+    reports = [_check(file, port) for file in files if file != "stdin"]
+    for report in reports:
+        for error in report.errors:
+            _say(f"svcdns check: it would not start: {error}")
+    return 0 if all(report.starts for report in reports) else 1
 
 
 def _say(line: str) -> None:
@@ -121,9 +126,17 @@ def _check(file: str, port: int) -> Report:
 
 
 def _try_out(plugin: Plugin) -> None:
-    """Read certificates, which only TLS itself can."""
+    """Read what set-ups leave to those who use it: certificates, and whether kubeconfigs exist."""
     if isinstance(plugin, Tls):
         certificates.context(plugin, [])
+    elif isinstance(plugin, Kubernetes):
+        _find_kubeconfig(plugin.cluster.source.kubeconfig)
+
+
+def _find_kubeconfig(paths: str) -> None:
+    """Raise what a start would raise, when none of the files is there."""
+    if paths and not any(Path(path).exists() for path in paths.split(":")):
+        raise ConfigError(f"kubeconfig {paths}: no such file")
 
 
 def _check_proxy(file: str) -> Report:
@@ -135,6 +148,8 @@ def _check_proxy(file: str) -> Report:
     try:
         raw, warnings = configfile.read(read_text(file), file)
         options = resolve(raw, file)
-    except ProxyConfigError as error:
+        if not options.master:
+            _find_kubeconfig(options.kubeconfig)
+    except ConfigError as error:
         return Report(file, KIND, False, errors=(str(error),))
     return Report(file, KIND, True, warnings=(*warnings, *options.warnings))

@@ -15,7 +15,7 @@ from svcdns.corefile.overlap import check_overlap, listeners
 from svcdns.corefile.printer import print_line
 from svcdns.corefile.schemes import check_schemes
 from svcdns.corefile.syntax import Directive, ServerBlock
-from svcdns.errors import CorefileError
+from svcdns.errors import ConfigError, CorefileError
 from svcdns.plugins.base import Context, Plugin
 from svcdns.plugins.order import BY_NAME, Support
 from svcdns.plugins.registry import set_up, support_of
@@ -90,7 +90,7 @@ def inspect(
         blocks: As parsed, before any migration.
         context_of: Gives plugins what they may use; they are thrown away afterwards.
         warnings: What parsing said already.
-        try_out: Does with a plugin what can go wrong at a start; raises CorefileError.
+        try_out: Does with a plugin what can go wrong at a start; raises ConfigError.
     """
     said = list(warnings)
     if not blocks:
@@ -140,6 +140,9 @@ def _chain(
                 try_out(plugin)
         except CorefileError as error:
             errors.append(error)
+        except ConfigError as error:
+            first = directives[0]
+            errors.append(CorefileError(first.file, first.line, f"plugin/{name}: {error}"))
         else:
             if plugin is not None:
                 chain.append(plugin.name)

@@ -354,3 +354,28 @@ async def test_init_only_writes_settings_and_ends(
                 root.removeHandler(handler)
     assert "net.netfilter.nf_conntrack_max" in written
     assert "[WARNING] mode: a warning" in capsys.readouterr().err
+
+
+async def test_who_cannot_reach_the_api_changes_nothing_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written: list[object] = []
+    monkeypatch.setattr(proxy.sysctl, "apply", written.append)
+    options = ProxyOptions(mode=Mode.NFTABLES, kubeconfig=str(tmp_path / "missing"))
+    try:
+        with pytest.raises(ConfigError, match="missing: no such file"):
+            await run(options)
+    finally:
+        root = logging.getLogger()
+        for handler in root.handlers[:]:
+            if type(handler).__name__ == "CoreDnsHandler":
+                root.removeHandler(handler)
+    assert written == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "left"),
+    [(Mode.NFTABLES, "rules stay as they are"), (Mode.USERSPACE, "nothing is forwarded any more")],
+)
+def test_it_says_what_becomes_of_connections_when_it_ends_r105(mode: Mode, left: str) -> None:
+    assert proxy.left_behind(mode) == left

@@ -142,3 +142,32 @@ def test_a_certificate_that_is_none_does_not_start(
     out = capsys.readouterr().out
     assert f"{file}:2 - plugin/tls: certificate {pem} with key {pem}: " in out
     assert f"{file}:5 - plugin/tls: [Errno 2] No such file or directory: 'gone'" in out
+
+
+def test_a_kubeconfig_that_is_not_there_does_not_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corefile, config = tmp_path / "Corefile", tmp_path / "config.conf"
+    corefile.write_text(". {\n    errors\n    kubernetes {\n        kubeconfig /gone\n    }\n}\n")
+    config.write_text(
+        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
+        "mode: nftables\nclientConnection: {kubeconfig: /gone}\n"
+    )
+
+    assert main(["check", str(corefile)]) == 1
+    problem = f"{corefile}:3 - plugin/kubernetes: kubeconfig /gone: no such file"
+    assert problem in capsys.readouterr().out
+    assert main(["check", str(config)]) == 1
+    assert "kubeconfig /gone: no such file" in capsys.readouterr().out
+
+
+def test_a_migrated_corefile_that_would_not_start_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "Corefile"
+    file.write_text(". {\n    kubernetes cluster.local {\n        nonsense\n    }\n}\n")
+
+    assert main(["check", "--migrate", str(file)]) == 1
+    out, err = capsys.readouterr()
+    assert "nonsense" in out
+    assert f"svcdns check: it would not start: {file}:3 - " in err
