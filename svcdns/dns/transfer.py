@@ -16,8 +16,13 @@ from svcdns.dns.name import is_subdomain
 from svcdns.dns.response import Record
 
 MAX_OCTETS = 64 << 20
-"""Octets of all messages of a transfer."""
+"""Octets of all messages of a transfer, and of its names and data without compression: two octets
+may stand for 255."""
 
+MAX_RECORDS = 1_000_000
+"""Each costs some hundred octets of memory however short it is."""
+
+_TOO_LARGE = "the zone is too large"
 _HALF = 1 << 31
 _times = struct.Struct("!5I")
 
@@ -37,12 +42,15 @@ class Times(Struct, frozen=True):
 class Incoming:
     """The state of one transfer."""
 
-    def __init__(self, origin: bytes, max_octets: int = MAX_OCTETS) -> None:
+    def __init__(
+        self, origin: bytes, max_octets: int = MAX_OCTETS, max_records: int = MAX_RECORDS
+    ) -> None:
         """Wait for the first message of a zone, whose lower-case wire name is *origin*."""
         self.origin = origin
         self.records: list[Record] = []
         "Those at and below the origin, the SOA first and once."
-        self._left = max_octets
+        self._wire_left = self._left = max_octets
+        self._places = max_records
         self._done = False
 
     @property
@@ -59,9 +67,9 @@ class Incoming:
         Raises:
             ValueError: This is not the zone, or too much of it.
         """
-        self._left -= len(wire)
-        if self._left < 0:
-            raise ValueError("the zone is too large")
+        self._wire_left -= len(wire)
+        if self._wire_left < 0:
+            raise ValueError(_TOO_LARGE)
         message = parse_response(wire)
         if message is None:
             raise ValueError("a message that cannot be read")
@@ -90,7 +98,13 @@ class Incoming:
             if times(record).serial != times(self.records[0]).serial:
                 raise ValueError("the zone changed while it was sent")
             self._done = True
-        elif is_subdomain(owner, self.origin) and record.rrclass == RRClass.IN:
+            return
+        # Before anything is left out: what is not of the zone costs time as well.
+        self._left -= len(owner) + len(record.rdata)
+        self._places -= 1
+        if self._left < 0 or self._places < 0:
+            raise ValueError(_TOO_LARGE)
+        if is_subdomain(owner, self.origin) and record.rrclass == RRClass.IN:
             self.records.append(record)
 
 

@@ -71,9 +71,16 @@ class Zone:
             ValueError: There is not exactly one SOA at the origin.
         """
         self.origin = origin
-        self._nodes: dict[bytes, Node] = {}
+        # In lists while it grows: adding to a tuple copies it, and thousands of records may share
+        # owner and type.
+        growing: dict[bytes, dict[int, list[Record]]] = {}
         for record in dict.fromkeys(records):
-            self._add(record)
+            name = record.owner.lower()
+            self._reach(name, growing).setdefault(record.rrtype, []).append(record)
+        self._nodes: dict[bytes, Node] = {
+            name: {rrtype: tuple(group) for rrtype, group in node.items()}
+            for name, node in growing.items()
+        }
         apex = self._nodes.get(origin, {})
         soas = apex.get(RRType.SOA, ())
         if len(soas) != 1:
@@ -82,14 +89,16 @@ class Zone:
         self.servers = apex.get(RRType.NS, ())
         "NS at the top."
 
-    def _add(self, record: Record) -> None:
-        name = record.owner.lower()
-        node = self._nodes.setdefault(name, {})
-        node[record.rrtype] = (*node.get(record.rrtype, ()), record)
-        # Empty non-terminals exist (RFC 8020 §2).
-        while name != self.origin:
-            name = name[1 + name[0] :]
-            self._nodes.setdefault(name, {})
+    def _reach(
+        self, name: bytes, nodes: dict[bytes, dict[int, list[Record]]]
+    ) -> dict[int, list[Record]]:
+        """Give the node of a name; it and those above exist from now on (RFC 8020 §2)."""
+        node = nodes.get(name)
+        if node is None:
+            node = nodes[name] = {}
+            while name != self.origin and (name := name[1 + name[0] :]) not in nodes:
+                nodes[name] = {}
+        return node
 
     @property
     def serial(self) -> int:

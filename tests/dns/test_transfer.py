@@ -94,6 +94,24 @@ def test_a_zone_without_end_ends() -> None:
         incoming.take(message(WEB))
 
 
+def test_a_zone_of_more_records_than_may_be_kept_ends_wherever_they_belong() -> None:
+    incoming = Incoming(ORIGIN, max_records=3)
+    incoming.take(message(FIRST, WEB))
+    assert not incoming.take(message("other.example. 60 IN A 10.9.9.9"))
+    with pytest.raises(ValueError, match="too large"):
+        incoming.take(message(WEB))
+
+
+def test_names_count_as_long_as_they_are_not_as_they_are_sent() -> None:
+    """Two octets may stand for 255 (RFC 1035 §4.1.4)."""
+    label = "a" * 63
+    long = f"{label}.{label}.{label}.example.org. 60 IN A 10.0.0."
+    sent = message(FIRST, *[f"{long}{last}" for last in range(1, 99)])
+    incoming = Incoming(ORIGIN, max_octets=len(sent) + 1000)
+    with pytest.raises(ValueError, match="too large"):
+        incoming.take(sent)
+
+
 @pytest.mark.parametrize("cut", range(len(message(FIRST, WEB, LAST))))
 def test_a_message_cut_anywhere_is_no_zone(cut: int) -> None:
     with pytest.raises(ValueError, match="read"):

@@ -133,6 +133,16 @@ def test_a_zone_has_one_soa() -> None:
         Zone(ORIGIN, [ZONE.soa, replace(ZONE.soa, ttl=1)])
 
 
+def test_a_zone_of_many_records_of_one_name_is_made_in_one_pass() -> None:
+    """Copying the set for each of them would take hours: a primary could stop the server so."""
+    many = 100_000
+    records = [Record(ORIGIN, 1, 5, number.to_bytes(4, "big")) for number in range(many)]
+    found = Zone(ORIGIN, [ZONE.soa, *records]).lookup(ORIGIN, 1)
+
+    assert isinstance(found, Answer)
+    assert len(found.records) == many
+
+
 _NAMES = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(".".join)
 
 
