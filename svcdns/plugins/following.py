@@ -60,6 +60,8 @@ class Follower:
         self._zone: Zone | None = None
         self._busy = False
         self._again = False
+        self._told = ""
+        "Who caused the look under way, as the log says it; empty: time."
         self._due = 0.0
         self._delay = FIRST_DELAY
         self._expires = 0.0
@@ -76,10 +78,12 @@ class Follower:
         self._busy = True
         return (self._transfer(0) if self._zone is None else self._check(0),)
 
-    def notified(self, now: float) -> tuple[Ask, ...]:
-        """Give what has to be asked because a primary says that the zone has changed."""
+    def notified(self, now: float, sender: str) -> tuple[Ask, ...]:
+        """Give what has to be asked because a primary at *sender* says that it has changed."""
         self._due = now
         self._again = self._busy
+        if not self._busy:
+            self._told = f"Notify from {sender} for {self.name}: "
         return self.look(now)
 
     def hurry(self) -> None:
@@ -99,11 +103,15 @@ class Follower:
         if isinstance(serial, str):
             if number + 1 < len(self.primaries):
                 return self._check(number + 1)
-            self._say(f"[WARNING] plugin/secondary: Failed refresh check {serial}")
+            what = f"{self._told}failed primary check:" if self._told else "Failed refresh check"
+            self._say(f"[WARNING] plugin/secondary: {what} {serial}")
             return self._failed(now)
         assert self._zone is not None
         if newer(serial, self._zone.serial):
-            return self._transfer(0)
+            # Those before did not answer.
+            return self._transfer(number)
+        if self._told:
+            self._say(f"[INFO] plugin/secondary: {self._told}no SOA serial increase seen")
         return self._fresh(self._zone, now)
 
     def _transfer(self, number: int) -> Ask:
@@ -114,17 +122,13 @@ class Follower:
     def _transferred(self, number: int, incoming: Incoming, result: Result, now: float) -> Outcome:
         primary = self.primaries[number]
         where = f"[{primary.address}]" if ":" in primary.address else primary.address
-        problem = result.reason if isinstance(result, Unanswered) else ""
-        if not problem:
-            try:
-                zone = Zone(self.origin, incoming.records)
-            except ValueError as error:
-                problem = str(error)
-            else:
-                self._say(
-                    f"[INFO] plugin/secondary: Transferred: {self.name} from {where}:{primary.port}"
-                )
-                return self._fresh(zone, now)
+        zone = self._received(incoming, result)
+        if isinstance(zone, Zone):
+            self._say(
+                f"[INFO] plugin/secondary: Transferred: {self.name} from {where}:{primary.port}"
+            )
+            return self._fresh(zone, now)
+        problem = zone
         self._say(
             f"[ERROR] plugin/secondary: Failed to transfer `{self.name}' from "
             f'"{where}:{primary.port}": {problem}'
@@ -137,6 +141,18 @@ class Follower:
                 f"retrying in {format_duration(self._delay)}: {problem}"
             )
         return self._failed(now)
+
+    def _received(self, incoming: Incoming, result: Result) -> Zone | str:
+        """Give the zone that has come, or say why it is not one to serve."""
+        if isinstance(result, Unanswered):
+            return result.reason
+        try:
+            zone = Zone(self.origin, incoming.records)
+        except ValueError as error:
+            return str(error)
+        if self._zone is not None and not newer(zone.serial, self._zone.serial):
+            return f"serial {zone.serial} is no newer than ours, {self._zone.serial}"
+        return zone
 
     def _fresh(self, zone: Zone, now: float) -> Outcome:
         """Serve a zone that a primary has, as of now."""
@@ -161,6 +177,7 @@ class Follower:
         late = self._random() * min(SPREAD, wait / 10) if spread else 0.0
         self._due = now if self._again else now + wait + late
         self._busy = self._again = False
+        self._told = ""
 
 
 def _serial(result: Result) -> int | str:

@@ -10,11 +10,13 @@ Syntax
 
     secondary [ZONES...] {
         transfer from ADDRESS [ADDRESS...]
+        fallthrough [ZONES...]
     }
 
 A zone is transferred at start, and whenever the primary's serial is higher: looked for after the
 refresh time of its SOA, and when the primary says so (NOTIFY).  Until the first transfer, and when
-no primary was reached for the expire time of the SOA, its names get SERVFAIL.
+no primary was reached for the expire time of the SOA, its names get SERVFAIL.  Names that the
+zone does not have are the next plugin's with ``fallthrough``.
 
 Examples:
 --------
@@ -30,7 +32,10 @@ Examples:
 Differences
 -----------
 * An expired zone comes back as soon as a primary answers; in CoreDNS only with a higher serial.
-* Refresh and retry times below a second count as a second; a transfer is limited to 64 MB.
+* Refresh and retry times below a second count as a second; a transfer is limited to 64 MB and a
+  million records.
+* A zone that is no newer than ours is not taken from a primary that lags behind another one.
+* ``catalog`` (RFC 9432) is refused: name the member zones.
 * `tls://ADDRESS` transfers over TLS (RFC 9103).
 
 Parity: CoreDNS ``plugin/secondary``.
@@ -73,9 +78,16 @@ class Secondary:
 
     name = NAME
 
-    def __init__(self, followers: Sequence[Follower], zones: Zones, context: Context) -> None:
+    def __init__(
+        self,
+        followers: Sequence[Follower],
+        zones: Zones,
+        through: Fallthrough,
+        context: Context,
+    ) -> None:
         self._followers = {one.origin: one for one in followers}
         self._zones = zones
+        self._through = through
         self._say = context.write
         self.pass_on: Callable[[bytes], None] = _nobody_else
         "Tells the server's other processes of a NOTIFY: it comes to one of them."
@@ -101,7 +113,7 @@ class Secondary:
         """Answer names of the zones, and hear who says that one has changed."""
         if request.query.opcode == Opcode.NOTIFY:
             return self._notify(request, proceed)
-        return self._zones.serve(request, proceed, Fallthrough())
+        return self._zones.serve(request, proceed, self._through)
 
     def hear(self, origin: bytes) -> None:
         """Heed a NOTIFY that another process has got and checked."""
@@ -119,7 +131,7 @@ class Secondary:
             return Drop()
         self._say(f"[INFO] plugin/{NAME}: Notify from {sender} for {zone}: checking transfer")
         self.pass_on(follower.origin)
-        return Reply(Response(aa=True), NAME, background=follower.notified(request.now))
+        return Reply(Response(aa=True), NAME, background=follower.notified(request.now, sender))
 
 
 def _nobody_else(_origin: bytes) -> None:
@@ -135,20 +147,31 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Secondary:
     """Read the directives."""
     zones = Zones(NAME, context.changed)
     followers = []
+    through = Fallthrough()
     for line in each(directives):
         origins = line.zones(context.zones)
-        primaries = [one for option in line.options() for one in _primaries(option)]
+        primaries: list[Upstream] = []
+        # The last directive speaks for all, as for ``file``.
+        through = Fallthrough()
+        for option in line.options():
+            match option.name:
+                case "transfer":
+                    primaries += _primaries(option)
+                case "fallthrough":
+                    through = option.fallthrough()
+                case "catalog":
+                    raise option.error("svcdns does not read catalog zones; name the member zones")
+                case _:
+                    raise option.unknown()
         if not primaries:
             raise line.error("secondary zones require a transfer from property")
         followers += [
             Follower(origin, primaries, zones, context.write, context.random) for origin in origins
         ]
-    return Secondary(followers, zones, context)
+    return Secondary(followers, zones, through, context)
 
 
 def _primaries(option: Line) -> list[Upstream]:
-    if option.name != "transfer":
-        raise option.unknown()
     option.word("from")
     found = []
     while option.more:

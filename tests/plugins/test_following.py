@@ -143,7 +143,7 @@ def test_a_notify_is_heeded_at_once() -> None:
     world = World()
     world.look()
     world.serial = 8
-    assert world.carry_out(world.follower.notified(world.now)) == [
+    assert world.carry_out(world.follower.notified(world.now, "10.0.0.1")) == [
         ("10.0.0.1", "SOA"),
         ("10.0.0.1", "AXFR"),
     ]
@@ -153,7 +153,7 @@ def test_a_notify_is_heeded_at_once() -> None:
 def test_a_notify_during_a_look_brings_another_one() -> None:
     world = World()
     (ask,) = world.follower.look(world.now)
-    assert world.follower.notified(world.now) == ()
+    assert world.follower.notified(world.now, "10.0.0.1") == ()
     assert world.follower.look(world.now) == ()
     world.carry_out((ask,))
 
@@ -218,3 +218,46 @@ def test_a_zone_that_is_none_is_not_served() -> None:
 
     assert world.served is None
     assert "0 SOA records" in world.log[0]
+
+
+def test_a_zone_comes_from_the_primary_that_has_the_new_one() -> None:
+    """The one before it did not answer when it was asked for the serial."""
+    world = World()
+    world.look()
+    world.serial = 8
+    world.down = {"10.0.0.1"}
+    world.now += REFRESH + 5
+    assert world.look() == [("10.0.0.1", "SOA"), ("10.0.0.2", "SOA"), ("10.0.0.2", "AXFR")]
+    assert world.served == 8
+
+
+def test_a_zone_that_is_no_newer_than_ours_is_not_taken() -> None:
+    """A primary may send an older zone than the serial that it has just named."""
+    world = World(1)
+    world.look()
+    (check,) = world.follower.notified(world.now, "10.0.0.1")
+    world.serial = 8
+    transfer = world.answer(check)
+    assert isinstance(transfer, Ask)
+    world.serial = 6
+    assert isinstance(world.answer(transfer), Drop)
+    assert world.served == 7
+    assert world.log[-1].endswith("serial 6 is no newer than ours, 7")
+
+
+def test_the_log_says_what_came_of_a_notify() -> None:
+    world = World(1)
+    world.look()
+    world.carry_out(world.follower.notified(world.now, "10.0.0.1"))
+    assert world.log[-1] == (
+        "[INFO] plugin/secondary: Notify from 10.0.0.1 for example.org.: "
+        "no SOA serial increase seen"
+    )
+    world.down = {"10.0.0.1"}
+    world.carry_out(world.follower.notified(world.now, "10.0.0.1"))
+    assert world.log[-1].startswith(
+        "[WARNING] plugin/secondary: Notify from 10.0.0.1 for example.org.: failed primary check: "
+    )
+    world.now += RETRY + 5
+    world.look()
+    assert world.log[-1].startswith("[WARNING] plugin/secondary: Failed refresh check ")

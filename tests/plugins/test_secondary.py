@@ -63,6 +63,20 @@ def test_names_are_unknown_until_the_zone_is_here() -> None:
     assert plugin.zone_records(b"\7example\3com\0") is None
 
 
+@pytest.mark.parametrize(
+    ("zones", "rcode"), [("", "REFUSED"), ("example.org", "REFUSED"), ("example.net", "NXDOMAIN")]
+)
+def test_names_that_the_zone_lacks_may_be_the_next_plugins(zones: str, rcode: str) -> None:
+    """CoreDNS plugin/secondary README, ``fallthrough``; not before the zone is here."""
+    plugin = make(TEXT.replace("}", f"fallthrough {zones}\n}}"))
+    server = server_of([plugin, always(Failed(5))])
+    assert rows(answer(server, "nope.example.org A"))[0] == "SERVFAIL"
+    transfer(plugin)
+
+    assert rows(answer(server, "nope.example.org A"))[0] == rcode
+    assert rows(answer(server, "web.example.org A"))[0] == "NOERROR"
+
+
 def notify(plugin: Secondary, address: str, zone: str = "example.org") -> tuple[list[bytes], int]:
     """Send a NOTIFY; give the answers, and how much was asked because of it."""
     query = dns.message.make_query(zone, "SOA")
@@ -126,6 +140,7 @@ def test_other_processes_hear_of_the_primarys_notify_and_of_nobody_elses() -> No
         ("secondary {\ntransfer from *\n}", "can't use '\\*' in transfer from"),
         ("secondary {\ntransfer from primary.example\n}", "not an IP address"),
         ("secondary {\ntransfer from 10.0.0.1:x\n}", "port"),
+        ("secondary {\ntransfer from 10.0.0.1\ncatalog\n}", "does not read catalog zones"),
         ("secondary {\nupstream\n}", "unknown property 'upstream'"),
     ],
 )
