@@ -34,7 +34,7 @@ Differences
 -----------
 * ``$INCLUDE`` is refused, and so is a CNAME beside other records of its name.
 * A file that is missing at start is waited for, as in CoreDNS; its zone gets SERVFAIL.
-* DNSSEC records are served when asked for, never added.
+* A zone with NSEC3 is served, with signatures and without proofs of what is not there.
 
 Parity: CoreDNS ``plugin/file``.
 """

@@ -5,12 +5,15 @@ Parity: CoreDNS ``plugin/file/file.go`` (ServeDNS).
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from svcdns.corefile.fallthrough import Fallthrough
 from svcdns.dns.constants import Rcode, RRType
 from svcdns.dns.response import Record, Response
 from svcdns.plugins.base import Failed, Handler, Outcome, Owner, Reply, Request, Storable
 from svcdns.plugins.lookups import Looked, look_up
 from svcdns.plugins.zonedata import Alias, Answer, NoData, NoName, Referral, Zone, within
+from svcdns.plugins.zonesigned import verifiable
 
 
 class Zones:
@@ -72,9 +75,14 @@ class Zones:
         finding = zone.lookup(query.qname, query.qtype)
         if isinstance(finding, NoName) and through.through(query.name):
             return proceed(request)
+        # DO: the client wants to verify (RFC 3225).
+        secure = zone.signed and query.edns is not None and query.edns.do
         if isinstance(finding, Alias):
-            return self._elsewhere(request, zone, finding)
-        return Reply(self._response(zone, finding), self._plugin, Storable((self._owner(origin),)))
+            return self._elsewhere(request, zone, finding, secure=secure)
+        response = self._response(zone, finding)
+        if secure:
+            response = verifiable(zone, response, query.qname, finding)
+        return Reply(response, self._plugin, Storable((self._owner(origin),)))
 
     def _response(self, zone: Zone, finding: Answer | Referral | NoData | NoName) -> Response:
         match finding:
@@ -95,18 +103,16 @@ class Zones:
             case NoName():
                 return Response(Rcode.NXDOMAIN, authority=(zone.soa,), aa=True)
 
-    def _elsewhere(self, request: Request, zone: Zone, alias: Alias) -> Outcome:
+    def _elsewhere(self, request: Request, zone: Zone, alias: Alias, *, secure: bool) -> Outcome:
         """Ask the whole server for a target that is not in the zone's data (RFC 6604 §3)."""
+        here = Response(answer=alias.records, authority=zone.servers, aa=True)
+        if secure:
+            here = verifiable(zone, here, request.query.qname, alias)
 
         def finish(found: Looked) -> Outcome:
             rcode = found.rcode if found.rcode in (Rcode.NXDOMAIN, Rcode.SERVFAIL) else 0
-            response = Response(
-                rcode,
-                (*alias.records, *found.answer),
-                zone.servers,
-                aa=True,
-                tc=found.tc,
-            )
+            answer = (*here.answer, *found.answer)
+            response = replace(here, rcode=rcode, answer=answer, tc=found.tc)
             return Reply(response, self._plugin, background=found.background)
 
         return look_up(request, [alias.target], finish)

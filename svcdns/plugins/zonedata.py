@@ -4,6 +4,7 @@ Spec: RFC 1034 §4.3.2 (the algorithm), RFC 4592 (wildcards), RFC 6672 (DNAME), 
 non-terminals).  Parity: CoreDNS ``plugin/file`` (lookup.go, wildcard.go, delegation.go).
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -88,6 +89,11 @@ class Zone:
         self.soa = soas[0]
         self.servers = apex.get(RRType.NS, ())
         "NS at the top."
+        self.signed = RRType.RRSIG in apex
+        self._proving = sorted(
+            (labels(name)[::-1], name) for name, node in self._nodes.items() if RRType.NSEC in node
+        )
+        "Names with NSEC, in the order of RFC 4034 §6.1."
 
     def _reach(
         self, name: bytes, nodes: dict[bytes, dict[int, list[Record]]]
@@ -150,14 +156,10 @@ class Zone:
         cut = self._cut(name, qtype)
         if cut is not None:
             return cut
-        node = self._nodes.get(name)
-        if node is None:
-            encloser = name
-            while encloser not in self._nodes:
-                encloser = encloser[1 + encloser[0] :]
-            node = self._nodes.get(b"\x01*" + encloser)
-            if node is None:
-                return NoName()
+        source = self.source(name)
+        if source is None:
+            return NoName()
+        node = self._nodes[source]
         if qtype in node:
             answer = tuple([replace(record, owner=owner) for record in node[qtype]])
             return Answer(answer, self._additional(answer))
@@ -165,6 +167,28 @@ class Zone:
             alias = replace(node[RRType.CNAME][0], owner=owner)
             return Alias((alias,), alias.rdata)
         return NoData()
+
+    def source(self, name: bytes) -> bytes | None:
+        """Give the lower-case name whose records are *name*'s: itself, or a wildcard."""
+        if name in self._nodes:
+            return name
+        wildcard = b"\x01*" + self.encloser(name)
+        return wildcard if wildcard in self._nodes else None
+
+    def encloser(self, name: bytes) -> bytes:
+        """Give the longest end of a lower-case name of the zone that exists (RFC 4592 §3.3.1)."""
+        while name not in self._nodes:
+            name = name[1 + name[0] :]
+        return name
+
+    def group(self, name: bytes, rrtype: int) -> tuple[Record, ...]:
+        """Give the records of exactly this lower-case name and type."""
+        return self._nodes.get(name, {}).get(rrtype, ())
+
+    def covering(self, name: bytes) -> tuple[Record, ...]:
+        """Give the NSEC of the last name at or before a lower-case one (RFC 4035 §3.1.3)."""
+        at = bisect_right(self._proving, labels(name)[::-1], key=lambda entry: entry[0])
+        return self.group(self._proving[at - 1][1], RRType.NSEC) if self._proving else ()
 
     def _cut(self, name: bytes, qtype: int) -> Finding | None:
         """Look for a delegation or a DNAME between the top and the name, from the top."""
