@@ -37,10 +37,13 @@ Parity: CoreDNS ``plugin/transfer`` (rules H2, H3, H5).
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_address
 from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from svcdns.corefile.endpoints import is_address, split_host_port
 from svcdns.corefile.options import Line, each
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import AA, Opcode, Rcode, RRType, rcode_text
@@ -190,18 +193,32 @@ class Transfer:
         for source in self._sources:
             records = source.zone_records(query.name)
             if records is not None:
-                return _transferred(records, query.serial)
+                return self._transferred(records, request)
         return proceed(request)
 
+    def _transferred(self, records: Sequence[Record], request: Request) -> Outcome:
+        if not records:
+            return Failed(Rcode.SERVFAIL, f"plugin/{NAME}: zone is not loaded", NAME)
+        soa, asked = records[0], request.query.serial
+        serial = int.from_bytes(soa.rdata[-20:-16], "big")
+        what = f'zone "{to_text(request.query.name)}" to {request.client.address}'
+        if asked == serial:
+            self._say(
+                f"[INFO] plugin/{NAME}: Outgoing noop, incremental transfer for up to date "
+                f"{what} for {serial} SOA serial"
+            )
+            # The client has this version: its SOA alone says so (RFC 1995 §2).
+            return Reply(Response(answer=(soa,), aa=True), NAME)
+        line = (
+            f"[INFO] plugin/{NAME}: Outgoing transfer of {len(records) + 1} records "
+            f"of {what} for {serial} SOA serial"
+        )
+        return Stream(self._sent((*records, soa), line), NAME)
 
-def _transferred(records: Sequence[Record], serial: int | None) -> Outcome:
-    if not records:
-        return Failed(Rcode.SERVFAIL, f"plugin/{NAME}: zone is not loaded", NAME)
-    soa = records[0]
-    if serial is not None and serial == int.from_bytes(soa.rdata[-20:-16], "big"):
-        # The client has this version: its SOA alone says so (RFC 1995 §2).
-        return Reply(Response(answer=(soa,), aa=True), NAME)
-    return Stream(_messages((*records, soa)), NAME)
+    def _sent(self, records: Sequence[Record], line: str) -> Iterator[Response]:
+        """Give the messages, and say so when the last one has been taken."""
+        yield from _messages(records)
+        self._say(line)
 
 
 def _messages(records: Sequence[Record]) -> Iterator[Response]:
@@ -220,11 +237,19 @@ def _messages(records: Sequence[Record]) -> Iterator[Response]:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Transfer:
     """Read the directives."""
-    rules = [_read(line, context) for line in each(directives)]
+    rules: list[Settings] = []
     seen: set[bytes] = set()
-    for rule, line in zip(rules, each(directives), strict=True):
-        if seen.intersection(rule.zones):
-            raise line.error("a zone can be transferred by one transfer only")
+    for line in each(directives):
+        rule = _read(line, context)
+        if twice := seen.intersection(rule.zones):
+            # As in CoreDNS, where neither is refused.
+            names = ", ".join(sorted(to_text(zone) for zone in twice))
+            place = f"{line.directive.file}:{line.directive.line}"
+            context.warn(
+                f"{place} - plugin/{NAME}: there is a `transfer` for {names} before this one, "
+                "and the first one counts"
+            )
+        rules.append(replace(rule, zones=tuple([one for one in rule.zones if one not in seen])))
         seen.update(rule.zones)
     return Transfer(rules, context.write)
 
@@ -240,7 +265,7 @@ def _read(line: Line, context: Context) -> Settings:
                     if option.next == EVERYBODY:
                         everybody = bool(option.word())
                     else:
-                        to.append(option.address(53))
+                        to.append(option.read(_address))
             case "source":
                 source = option.word()
             case _:
@@ -253,6 +278,14 @@ def _read(line: Line, context: Context) -> Settings:
         frozenset([*hosts, EVERYBODY] if everybody else hosts),
         tuple([Upstream(host, port, source=source) for host, port in to]),
     )
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, port = split_host_port(text, 53)
+    if not is_address(host):
+        raise ValueError(f"must specify an IP address: `{host}'")
+    # As clients' addresses are written, which are compared with it.
+    return str(ip_address(host)), port
 
 
 def _notification(zone: bytes) -> bytes:

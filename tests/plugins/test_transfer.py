@@ -156,12 +156,47 @@ def test_a_cluster_that_is_not_listed_yet_is_not_transferred() -> None:
         ("transfer {\nto\n}", "'to' is required"),
         ("transfer {\nto *:x\n}", "port"),
         ("transfer {\nnope\n}", "unknown property"),
-        (ALL + "\n" + ALL, "one transfer only"),
+        ("transfer {\nto localhost\n}", "must specify an IP address: `localhost'"),
+        ("transfer {\nto 10.0.0.0/8\n}", "must specify an IP address"),
     ],
 )
 def test_what_cannot_be_used_is_refused(text: str, message: str) -> None:
     with pytest.raises(CorefileError, match=message):
         setup(directives(text), context())
+
+
+def test_of_two_for_one_zone_the_first_counts() -> None:
+    """CoreDNS plugin/transfer/transfer.go: neither is refused."""
+    warnings: list[str] = []
+    text = "transfer {\nto 192.0.2.1\n}\ntransfer {\nto *\n}"
+    setup(directives(text), replace(context(), warn=warnings.append))
+
+    assert rcodes(ask(serve(text))) == ["REFUSED"]
+    [warning] = warnings
+    assert "the first one counts" in warning
+
+
+def test_the_log_says_what_has_gone_out() -> None:
+    log: list[str] = []
+    plugin = setup(directives(ALL), replace(context(), write=log.append))
+    zone = file_setup(directives("file /db example.org"), context(files=FILES))
+    plugin.meet([plugin, zone])
+    server = server_of([plugin, zone, always(Failed(5))])
+    ask(server)
+    ask(server, kind="IXFR", serial=7)
+
+    assert log == [
+        f"[INFO] plugin/transfer: Outgoing transfer of {len(ZONE.records()) + 1} records "
+        'of zone "example.org." to 127.0.0.1 for 7 SOA serial',
+        "[INFO] plugin/transfer: Outgoing noop, incremental transfer for up to date "
+        'zone "example.org." to 127.0.0.1 for 7 SOA serial',
+    ]
+
+
+def test_addresses_are_compared_however_they_are_written() -> None:
+    client = Client("fd00::1", 1, Transport.TCP)
+
+    assert rcodes(ask(serve("transfer {\nto FD00::01\n}"), client=client)) == ["NOERROR"]
 
 
 def test_other_questions_pass_by() -> None:
