@@ -4,7 +4,8 @@ A copy outlives the configuration that asked for it: a reload that wants the sam
 objects, index and serial as they were, instead of listing everything again.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, MutableMapping
+from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
@@ -28,6 +29,9 @@ class Clusters:
         """Start without any; *wall* gives seconds since the epoch, for serials."""
         self._wall = wall
         self._clusters: dict[str, Cluster] = {}
+        self.others: MutableMapping[Hashable, object] = WeakValueDictionary()
+        """Copies of other things, for as long as a configuration holds them: while a new one is
+        made the old one is still there, so nothing that both want is lost (``secondary``)."""
 
     def get(self, source: ApiSource) -> Cluster:
         """Give the copy for a source, empty and unsynced when it is new."""

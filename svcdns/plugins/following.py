@@ -6,6 +6,8 @@ Parity: CoreDNS ``plugin/file/secondary.go`` and ``plugin/secondary/setup.go``. 
 
 from collections.abc import Callable, Sequence
 
+from msgspec import Struct
+
 from svcdns.corefile.durations import format_duration
 from svcdns.dns.constants import RRType, rcode_text
 from svcdns.dns.message import build_query, parse_response
@@ -31,6 +33,16 @@ CHECK_SECONDS = 5.0
 """For the answer to a question for the SOA."""
 
 
+class Held(Struct, weakref=True, eq=False):
+    """The copy of a zone; outlives the configuration that got it."""
+
+    zone: Zone | None = None
+    "What the primaries had last."
+    expires: float = 0.0
+    "Monotonic seconds."
+    expired: bool = False
+
+
 class Follower:
     """One zone and its primaries."""
 
@@ -41,8 +53,9 @@ class Follower:
         zones: Zones,
         say: Callable[[str], None],
         random: Callable[[], float],
+        held: Held | None = None,
     ) -> None:
-        """Start with nothing: the zone is asked for at the first look.
+        """Start with the copy that there is; the primaries are asked at the first look.
 
         Args:
             origin: Lower-case wire name.
@@ -50,6 +63,7 @@ class Follower:
             zones: Where the zone is served from.
             say: Put a line into the log.
             random: Uniform in [0, 1).
+            held: The copy of a configuration before this one.
         """
         self.origin = origin
         self.name = to_text(origin)
@@ -57,21 +71,22 @@ class Follower:
         self._zones = zones
         self._say = say
         self._random = random
-        self._zone: Zone | None = None
+        self._held = held or Held()
+        self._zone = self._held.zone
         self._busy = False
         self._again = False
         self._told = ""
         "Who caused the look under way, as the log says it; empty: time."
         self._due = 0.0
         self._delay = FIRST_DELAY
-        self._expires = 0.0
-        zones.put(origin, None)
+        zones.put(origin, None if self._held.expired else self._zone)
 
     def look(self, now: float) -> tuple[Ask, ...]:
         """Give what has to be asked now; called every now and then."""
         served = self._zones.zones.get(self.origin)
-        if served is not None and now >= self._expires:
+        if served is not None and now >= self._held.expires:
             self._say(f"[ERROR] plugin/secondary: Zone {self.name} is expired")
+            self._held.expired = True
             self._zones.put(self.origin, None)
         if self._busy or now < self._due:
             return ()
@@ -159,8 +174,9 @@ class Follower:
         numbers = times(zone.soa)
         if self._zones.zones.get(self.origin) is not zone:
             self._zones.put(self.origin, zone)
-        self._zone = zone
-        self._expires = now + max(numbers.expire, SHORTEST)
+        self._zone = self._held.zone = zone
+        self._held.expires = now + max(numbers.expire, SHORTEST)
+        self._held.expired = False
         self._next(now, numbers.refresh)
         return Drop()
 

@@ -31,6 +31,7 @@ Examples:
 
 Differences
 -----------
+* A reload keeps the zones whose primaries stay the same; CoreDNS has none until it transfers them.
 * An expired zone comes back as soon as a primary answers; in CoreDNS only with a higher serial.
 * Refresh and retry times below a second count as a second; a transfer is limited to 64 MB and a
   million records.
@@ -62,7 +63,7 @@ from svcdns.plugins.base import (
     Request,
 )
 from svcdns.plugins.commands import Transport, Upstream
-from svcdns.plugins.following import Follower
+from svcdns.plugins.following import Follower, Held
 from svcdns.plugins.zoneanswers import Zones
 
 NAME = "secondary"
@@ -166,9 +167,26 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Secondary:
         if not primaries:
             raise line.error("secondary zones require a transfer from property")
         followers += [
-            Follower(origin, primaries, zones, context.write, context.random) for origin in origins
+            Follower(
+                origin,
+                primaries,
+                zones,
+                context.write,
+                context.random,
+                _held(context, origin, primaries),
+            )
+            for origin in origins
         ]
     return Secondary(followers, zones, through, context)
+
+
+def _held(context: Context, origin: bytes, primaries: Sequence[Upstream]) -> Held:
+    """Give the copy that the configuration before has of a zone, from the same primaries."""
+    if context.clusters is None:
+        return Held()
+    found = context.clusters.others.setdefault((NAME, origin, tuple(primaries)), Held())
+    assert isinstance(found, Held)
+    return found
 
 
 def _primaries(option: Line) -> list[Upstream]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -135,3 +136,24 @@ async def test_nsd_takes_our_zone_and_hears_when_it_changes(tmp_path: Path) -> N
             zone.write_text(ZONE.format(serial=8))
             await until_web(theirs, "10.0.0.8")
         await server.says('Sent notifies for zone "example.org." to [127.0.0.1:')
+
+
+async def test_no_query_is_lost_when_the_configuration_changes_and_the_primary_is_gone(
+    tmp_path: Path,
+) -> None:
+    zone, primary, corefile = (tmp_path / name for name in ("zone", "primary", "Corefile"))
+    zone.write_text(ZONE.format(serial=7))
+    primary.write_text(f"example.org {{\n file {zone}\n transfer {{\n  to *\n }}\n}}\n")
+    async with running(primary) as theirs:
+        text = f"example.org {{\n secondary {{\n  transfer from 127.0.0.1:{theirs.port}\n }}\n}}\n"
+        corefile.write_text(text)
+        async with running(corefile) as server:
+            await until_web(server.port, "10.0.0.7")
+            await theirs.end()
+            corefile.write_text(text + "example.net {\n whoami\n}\n")
+            server.process.send_signal(signal.SIGUSR1)
+            async with asyncio.timeout(20):
+                while not any("Reloading complete" in line for line in server.lines):
+                    assert await web(server.port) == "10.0.0.7"
+            for _ in range(20):
+                assert await web(server.port) == "10.0.0.7"

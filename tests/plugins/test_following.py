@@ -6,7 +6,7 @@ import pytest
 
 from svcdns.plugins.base import Ask, Drop, Outcome
 from svcdns.plugins.commands import Exchange, Exchanged, ReadZone, Transport, Unanswered, Upstream
-from svcdns.plugins.following import FIRST_DELAY, MAX_DELAY, Follower
+from svcdns.plugins.following import FIRST_DELAY, MAX_DELAY, Follower, Held
 from svcdns.plugins.zoneanswers import Zones
 from tests.dns.test_transfer import SOA, WEB, message
 from tests.support.records import wire_name
@@ -19,7 +19,7 @@ REFRESH, RETRY, EXPIRE = 7200, 1800, 86400
 class World:
     """Two primaries with the same zone, and a follower of them."""
 
-    def __init__(self, number: int = 2) -> None:
+    def __init__(self, number: int = 2, held: Held | None = None) -> None:
         self.serial = 7
         self.down: set[str] = set()
         self.asked: list[tuple[str, str]] = []
@@ -27,7 +27,7 @@ class World:
         self.now = 100.0
         self.zones = Zones("secondary", lambda _owners: None)
         self.follower = Follower(
-            ORIGIN, PRIMARIES[:number], self.zones, self.log.append, lambda: 0.5
+            ORIGIN, PRIMARIES[:number], self.zones, self.log.append, lambda: 0.5, held
         )
 
     def look(self) -> list[tuple[str, str]]:
@@ -261,3 +261,19 @@ def test_the_log_says_what_came_of_a_notify() -> None:
     world.now += RETRY + 5
     world.look()
     assert world.log[-1].startswith("[WARNING] plugin/secondary: Failed refresh check ")
+
+
+def test_a_new_configuration_goes_on_with_the_copy_of_the_one_before() -> None:
+    held = Held()
+    first = World(1, held)
+    first.look()
+    second = World(1, held)
+    assert second.served == 7
+    assert second.look() == [("10.0.0.1", "SOA")], "a check, not a transfer"
+    first.down = second.down = {"10.0.0.1"}
+    first.now += EXPIRE + 1
+    first.look()
+    third = World(1, held)
+    assert (first.served, third.served) == (None, None), "it stays expired"
+    assert third.look() == [("10.0.0.1", "SOA")]
+    assert third.served == 7

@@ -1,5 +1,7 @@
 """The directive, and what clients and primaries are told."""
 
+import gc
+
 import dns.flags
 import dns.message
 import dns.opcode
@@ -9,6 +11,7 @@ from msgspec.structs import replace
 
 from svcdns.errors import CorefileError
 from svcdns.plugins.base import Client, Failed, Rendered
+from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.commands import Exchanged, ReadZone, Transport
 from svcdns.plugins.secondary import Secondary, setup
 from tests.dns.test_transfer import SOA, WEB, message
@@ -75,6 +78,21 @@ def test_names_that_the_zone_lacks_may_be_the_next_plugins(zones: str, rcode: st
 
     assert rows(answer(server, "nope.example.org A"))[0] == rcode
     assert rows(answer(server, "web.example.org A"))[0] == "NOERROR"
+
+
+def test_a_zone_outlives_its_configuration_where_the_primaries_stay_the_same() -> None:
+    clusters = Clusters(lambda: 0.0)
+    around = replace(context(), clusters=clusters)
+    first = setup(directives(TEXT), around)
+    transfer(first)
+    elsewhere = setup(directives(TEXT.replace("10.0.0.1", "10.0.0.2")), around)
+    again = setup(directives(TEXT), around)
+
+    assert again.zone_serial(b"\7example\3org\0") == 7
+    assert elsewhere.zone_serial(b"\7example\3org\0") is None
+    del first, again, elsewhere
+    gc.collect()
+    assert not clusters.others, "nobody wants it any more"
 
 
 def notify(plugin: Secondary, address: str, zone: str = "example.org") -> tuple[list[bytes], int]:
