@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 from msgspec import Struct
 
+from svcdns.hostport import host_port
 from svcdns.plugins.commands import Upstream
 
 _GO_WORDS = {
@@ -51,11 +52,6 @@ def sockaddr(address: str, port: int) -> SocketAddress:
     if scope:
         index = int(scope) if scope.isdigit() else socket.if_nametoindex(scope)
     return SocketAddress(socket.AF_INET6, (literal, port, 0, index))
-
-
-def host_port(host: str, port: int) -> str:
-    """Join host and port, IPv6 in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def joined(upstream: Upstream) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from svcdns.errors import CredentialsError
+from svcdns.hostport import bracketed
 from svcdns.kube.source import ApiSource
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -150,7 +151,7 @@ def in_cluster(environ: Mapping[str, str], service_account: Path) -> Access:
     authority = service_account / "ca.crt"
     token = TokenFile(service_account / "token")
     token()  # so that a pod without a service account is told at start
-    host = f"[{host}]" if ":" in host else host
+    host = bracketed(host)
     return Access(f"https://{host}:{port}", tls_context(str(authority)), token)
 
 

@@ -27,6 +27,7 @@ from svcdns.dns.constants import RRType
 from svcdns.dns.query import Query, parse
 from svcdns.dns.render import render
 from svcdns.dns.response import Record, Response
+from svcdns.hostport import host_port
 from svcdns.kube.endpoints import ENDED
 from svcdns.kube.inventory import ECHO_LABEL
 from svcdns.kube.objects import Kind, ObjectKey, Pod
@@ -174,7 +175,7 @@ class _Endpoint:
         self.address = address
         self.port = port
         self.name = name
-        self.where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        self.where = host_port(address, port)
         self.sock = self.bind()
 
     def bind(self) -> socket.socket:

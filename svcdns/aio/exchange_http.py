@@ -10,10 +10,11 @@ from typing import Any
 
 import aiohttp
 
-from svcdns.aio.addresses import host_port, joined
+from svcdns.aio.addresses import joined
 from svcdns.aio.exchange_stream import client_context, tls_reason
 from svcdns.dns.constants import MAX_MESSAGE
 from svcdns.dns.matching import answers, question_end
+from svcdns.hostport import host_port
 from svcdns.plugins.commands import Exchange, Exchanged, Fetch, Result, Unanswered
 
 Done = Callable[[Result], None]

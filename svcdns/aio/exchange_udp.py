@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from svcdns.aio.addresses import call_reason, joined, reason, sockaddr
 from svcdns.dns.matching import answers, question_end
+from svcdns.hostport import host_port
 from svcdns.plugins.commands import Exchange, Exchanged, Result, Unanswered
 
 Done = Callable[[Result], None]
@@ -153,5 +154,5 @@ class DatagramExchanges:
     @staticmethod
     def _complaint(pending: _Pending, what: str) -> str:
         host, port = pending.socket.getsockname()[:2]
-        local = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        local = host_port(host, port)
         return f"read udp {local}->{joined(pending.exchange.upstream)}: {what}"

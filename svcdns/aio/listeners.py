@@ -20,13 +20,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from svcdns.aio import tcp, udp
-from svcdns.aio.addresses import host_port, reason
+from svcdns.aio.addresses import reason
 from svcdns.aio.certificates import context_of
 from svcdns.aio.connections import Limits
 from svcdns.aio.tcp import StreamListener
 from svcdns.aio.turns import Turns
 from svcdns.aio.udp import UdpListener
 from svcdns.errors import ConfigError
+from svcdns.hostport import host_port
 from svcdns.plugins.base import Ask
 from svcdns.plugins.commands import Transport
 from svcdns.plugins.https import MAX_CONNECTIONS, Https

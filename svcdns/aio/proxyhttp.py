@@ -15,8 +15,9 @@ from aiohttp import web
 from msgspec import Struct
 
 from svcdns.aio import exposition
-from svcdns.aio.addresses import host_port, reason
+from svcdns.aio.addresses import reason
 from svcdns.errors import ConfigError
+from svcdns.hostport import host_port
 from svcdns.metrics import Registry
 from svcdns.proxy import health
 from svcdns.proxy.config import ProxyOptions

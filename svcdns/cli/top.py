@@ -3,9 +3,9 @@
 import argparse
 from urllib.parse import urlsplit
 
-from svcdns.aio.addresses import host_port
 from svcdns.aio.top import Settings, Top
 from svcdns.errors import ConfigError
+from svcdns.hostport import host_port
 from svcdns.proxy.kubeproxyconfig import METRICS_PORT
 from svcdns.proxy.top import UP_METRICS_ADDRESS, Sort
 

@@ -7,9 +7,9 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from svcdns.aio import logs
-from svcdns.aio.addresses import host_port
 from svcdns.aio.up import Settings, Up, demo_directory
 from svcdns.errors import ConfigError
+from svcdns.hostport import host_port
 from svcdns.proxy.top import UP_METRICS_ADDRESS
 
 HELP = """\

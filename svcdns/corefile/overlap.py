@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from svcdns.corefile.syntax import Key, ServerBlock
 from svcdns.errors import CorefileError
+from svcdns.hostport import bracketed
 
 
 class Listener(Struct, frozen=True):
@@ -21,7 +22,7 @@ class Listener(Struct, frozen=True):
     port: int
 
     def __str__(self) -> str:
-        host = f"[{self.address}]" if ":" in self.address else self.address
+        host = bracketed(self.address)
         return f"{self.scheme}://{host}:{self.port}"
 
 

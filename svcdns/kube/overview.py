@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Iterator
 
 from msgspec import Struct
 
+from svcdns.hostport import bracketed
 from svcdns.kube.changes import state_of
 from svcdns.kube.inventory import ECHO_LABEL
 from svcdns.kube.objects import EndpointSlice, Service, ServicePort
@@ -138,7 +139,7 @@ def _endpoints(slices: Iterable[EndpointSlice]) -> Iterator[str]:
         for endpoint in one.endpoints or ():
             who = endpoint.hostname or (endpoint.target_ref and endpoint.target_ref.name) or ""
             for address in endpoint.addresses or ():
-                where = f"[{address}]" if ":" in address else address
+                where = bracketed(address)
                 state = state_of(endpoint)
                 node = f" on {endpoint.node_name}" if endpoint.node_name else ""
                 found.add(f"{who} {where}:{numbers} {state}{node}".strip())
@@ -239,5 +240,5 @@ def _is_http(port: ServicePort) -> bool:
 
 def _url(service: Service, port: ServicePort, reach: Reach) -> str:
     address = service.addresses[0]
-    host = f"[{address}]" if ":" in address else address
+    host = bracketed(address)
     return f"http://{host}:{bound_port(service, port, reach)}/"

@@ -11,6 +11,7 @@ from svcdns.corefile.overlap import check_overlap
 from svcdns.corefile.schemes import check_schemes
 from svcdns.corefile.syntax import Key, ServerBlock
 from svcdns.dns.name import from_text
+from svcdns.hostport import bracketed
 from svcdns.kube.store import Delta, Store
 from svcdns.metrics import Registry
 from svcdns.plugins import bind, registry, root
@@ -251,5 +252,5 @@ def _reachable(
 
 def label(scheme: str, address: str, port: int) -> str:
     """Write CoreDNS's ``server`` label: ``dns://:53``, ``dns://[::1]:53``."""
-    host = f"[{address}]" if ":" in address else address
+    host = bracketed(address)
     return f"{scheme}://{host}:{port}"

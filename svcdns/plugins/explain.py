@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from svcdns.dns.constants import RRType
 from svcdns.dns.name import ROOT, from_text, labels, to_text
 from svcdns.dns.reverse import address_of, is_reverse
+from svcdns.hostport import host_port
 from svcdns.kube.changes import state_of
 from svcdns.kube.objects import Endpoint, EndpointSlice, ObjectKey, Service
 from svcdns.kube.store import Store
@@ -356,9 +357,8 @@ def _frontends(one: ServicePlan) -> Iterator[ConnectionView]:
     for frontend in one.frontends:
         policy = one.policy(frontend.exposure)
         verdict = one.verdict(policy)
-        host = f"[{frontend.address}]" if ":" in frontend.address else frontend.address
         yield ConnectionView(
-            f"{frontend.exposure} {host or '*'}:{frontend.port}",
+            f"{frontend.exposure} {host_port(frontend.address or '*', frontend.port)}",
             one.id.port,
             one.id.protocol,
             str(policy),

@@ -14,6 +14,7 @@ from svcdns.dns.name import to_text
 from svcdns.dns.query import Query
 from svcdns.dns.response import Record
 from svcdns.dns.text import record_to_text
+from svcdns.hostport import host_port
 from svcdns.plugins.base import (
     Ask,
     Client,
@@ -183,8 +184,8 @@ def _texts(records: Sequence[Record]) -> tuple[str, ...]:
 def _words(command: Command) -> str:
     match command:
         case Exchange(upstream=upstream):
-            host = f"[{upstream.address}]" if ":" in upstream.address else upstream.address
-            return f"ask {host}:{upstream.port} over {upstream.transport}"
+            where = host_port(upstream.address, upstream.port)
+            return f"ask {where} over {upstream.transport}"
         case Fetch(method=method, url=url):
             return f"{method} {url}"
         case Delay(seconds=seconds):

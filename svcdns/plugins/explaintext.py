@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from svcdns.columns import align
+from svcdns.hostport import host_port
 from svcdns.plugins.explain import ConnectionView, Explanation, ServiceView
 from svcdns.plugins.explainquery import Attempt
 from svcdns.proxy.model import Verdict
@@ -95,9 +96,7 @@ def _connection(connection: ConnectionView) -> Iterator[str]:
 
 def _reaches(connection: ConnectionView) -> str:
     backends = ", ".join(
-        (f"[{one.address}]" if ":" in one.address else one.address)
-        + f":{one.port}"
-        + (f" {one.pod}" if one.pod else "")
+        host_port(one.address, one.port) + (f" {one.pod}" if one.pod else "")
         for one in connection.backends
     )
     sticky = f", the same one for {connection.affinity} s a client" if connection.affinity else ""

@@ -13,6 +13,7 @@ from svcdns.dns.constants import RRType, rcode_text
 from svcdns.dns.message import build_query, parse_response
 from svcdns.dns.name import to_text
 from svcdns.dns.transfer import Incoming, newer, times
+from svcdns.hostport import host_port
 from svcdns.plugins.base import Ask, Drop, Outcome
 from svcdns.plugins.commands import Exchange, Exchanged, ReadZone, Result, Unanswered, Upstream
 from svcdns.plugins.zoneanswers import Zones
@@ -136,17 +137,14 @@ class Follower:
 
     def _transferred(self, number: int, incoming: Incoming, result: Result, now: float) -> Outcome:
         primary = self.primaries[number]
-        where = f"[{primary.address}]" if ":" in primary.address else primary.address
+        where = host_port(primary.address, primary.port)
         zone = self._received(incoming, result)
         if isinstance(zone, Zone):
-            self._say(
-                f"[INFO] plugin/secondary: Transferred: {self.name} from {where}:{primary.port}"
-            )
+            self._say(f"[INFO] plugin/secondary: Transferred: {self.name} from {where}")
             return self._fresh(zone, now)
         problem = zone
         self._say(
-            f"[ERROR] plugin/secondary: Failed to transfer `{self.name}' from "
-            f'"{where}:{primary.port}": {problem}'
+            f'[ERROR] plugin/secondary: Failed to transfer `{self.name}\' from "{where}": {problem}'
         )
         if number + 1 < len(self.primaries):
             return self._transfer(number + 1)

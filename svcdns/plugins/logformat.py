@@ -26,6 +26,7 @@ from svcdns.dns.constants import (
 )
 from svcdns.dns.name import to_text
 from svcdns.dns.response import Response
+from svcdns.hostport import bracketed
 from svcdns.plugins.base import Request
 
 COMMON = (
@@ -111,7 +112,7 @@ def _proto(entry: Entry) -> str:
 def _host(address: str) -> str:
     if not address:
         return EMPTY
-    return f"[{address}]" if ":" in address else address
+    return bracketed(address)
 
 
 _PLACEHOLDERS: dict[str, Placeholder] = {

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from svcdns.dns.constants import RRType, rcode_text
 from svcdns.dns.message import build_query, parse_response
 from svcdns.dns.name import ROOT
+from svcdns.hostport import host_port
 from svcdns.metrics import Family, HistogramCell, Registry
 from svcdns.plugins.base import Ask, Drop, Outcome
 from svcdns.plugins.commands import Exchange, Exchanged, Result, Transport, Unanswered, Upstream
@@ -72,8 +73,7 @@ class Proxy:
         "The same over TCP, for truncated answers."
         if upstream.transport is Transport.UDP:
             self.stream = replace(upstream, transport=Transport.TCP)
-        bracket = f"[{upstream.address}]" if ":" in upstream.address else upstream.address
-        self.address = f"{bracket}:{upstream.port}"
+        self.address = host_port(upstream.address, upstream.port)
         self.fails = 0
         self.suspect = False
         self.probing = False

@@ -50,6 +50,8 @@ from svcdns.dns.constants import AA, Opcode, Rcode, RRType, rcode_text
 from svcdns.dns.message import build_query, parse_response
 from svcdns.dns.name import to_text
 from svcdns.dns.response import Record, Response
+from svcdns.dns.transfer import times
+from svcdns.hostport import host_port
 from svcdns.plugins.base import (
     Ask,
     Context,
@@ -147,7 +149,7 @@ class Transfer:
                 continue
             self._told[zone] = serial
             asks += [self._notify(zone, to, NOTIFIES) for to in rule.notify]
-            names = " ".join(_joined(to) for to in rule.notify)
+            names = " ".join(host_port(to.address, to.port) for to in rule.notify)
             self._say(
                 f'[INFO] plugin/{NAME}: Sent notifies for zone "{to_text(zone)}" to [{names}]'
             )
@@ -169,7 +171,7 @@ class Transfer:
             if problem:
                 self._say(
                     f'[ERROR] plugin/{NAME}: notify for zone "{to_text(zone)}" was not accepted '
-                    f'by "{_joined(to)}": {problem}'
+                    f'by "{host_port(to.address, to.port)}": {problem}'
                 )
             return Drop()
 
@@ -200,7 +202,7 @@ class Transfer:
         if not records:
             return Failed(Rcode.SERVFAIL, f"plugin/{NAME}: zone is not loaded", NAME)
         soa, asked = records[0], request.query.serial
-        serial = int.from_bytes(soa.rdata[-20:-16], "big")
+        serial = times(soa).serial
         what = f'zone "{to_text(request.query.name)}" to {request.client.address}'
         if asked == serial:
             self._say(
@@ -302,7 +304,3 @@ def _refusal(result: Result) -> str:
     if message is None:
         return "an answer that cannot be read"
     return f"rcode was {rcode_text(message.rcode)}" if message.rcode else ""
-
-
-def _joined(to: Upstream) -> str:
-    return f"[{to.address}]:{to.port}" if ":" in to.address else f"{to.address}:{to.port}"

@@ -69,6 +69,7 @@ from svcdns.corefile.options import Line, once
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import class_text, type_text
 from svcdns.dns.name import to_text
+from svcdns.hostport import bracketed
 from svcdns.plugins.base import Context, Plugin, Request
 from svcdns.plugins.expression import compile_text
 from svcdns.plugins.expressionlexer import ExpressionError
@@ -139,10 +140,6 @@ def _read(option: Line) -> Compiled:
 # -- functions
 
 
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
-
-
 @lru_cache(maxsize=256)
 def _network(text: str) -> IPv4Network | IPv6Network | None:
     if not text.partition("/")[2].isdecimal():
@@ -170,14 +167,14 @@ def _about(kind: str, call: Callable[[Request], object]) -> Function:
 FUNCTIONS = {
     "bufsize": _about(INT, lambda request: request.query.limit(udp=request.client.udp)),
     "class": _about(STRING, lambda request: class_text(request.query.qclass)),
-    "client_ip": _about(STRING, lambda request: _bracketed(request.client.address)),
+    "client_ip": _about(STRING, lambda request: bracketed(request.client.address)),
     "do": _about(BOOL, lambda request: request.query.edns is not None and request.query.edns.do),
     "id": _about(INT, lambda request: request.query.id),
     "name": _about(STRING, lambda request: to_text(request.query.name)),
     "opcode": _about(INT, lambda request: request.query.opcode),
     "port": _about(STRING, lambda request: str(request.client.port)),
     "proto": _about(STRING, lambda request: "udp" if request.client.udp else "tcp"),
-    "server_ip": _about(STRING, lambda request: _bracketed(request.client.local_address)),
+    "server_ip": _about(STRING, lambda request: bracketed(request.client.local_address)),
     "server_port": _about(STRING, lambda request: str(request.client.local_port)),
     "size": _about(INT, lambda request: request.query.size),
     "type": _about(STRING, lambda request: type_text(request.query.qtype)),

@@ -15,6 +15,7 @@ from svcdns.dns.constants import RRType
 from svcdns.dns.name import MAX_NAME, is_subdomain, labels
 from svcdns.dns.rdata import names_in
 from svcdns.dns.response import Record
+from svcdns.dns.transfer import times
 
 CHAIN_LIMIT = 8
 """CNAME records in a row before an answer is given as far as it goes (CoreDNS)."""
@@ -109,7 +110,7 @@ class Zone:
     @property
     def serial(self) -> int:
         """The serial of the SOA."""
-        return int.from_bytes(self.soa.rdata[-20:-16], "big")
+        return times(self.soa).serial
 
     def records(self) -> list[Record]:
         """Give all records, SOA first, then the top, then by name (RFC 5936 §2.2)."""

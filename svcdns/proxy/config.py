@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from svcdns.corefile.durations import parse_duration
 from svcdns.errors import ProxyConfigError
+from svcdns.hostport import host_port
 from svcdns.kube.objects import Kind
 from svcdns.kube.source import ApiSource
 from svcdns.proxy.address import is_loopback, normalise_range
@@ -246,7 +247,7 @@ def _or(text: str, default: str) -> str:
 def _with_port(text: str, port: int) -> str:
     found = split_host_port(text, port)
     host, number = found or (text, port)
-    return f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
+    return host_port(host, number)
 
 
 def _translated(configuration: KubeProxyConfiguration) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from svcdns.columns import align
+from svcdns.hostport import host_port
 from svcdns.proxy.model import (
     Backend,
     Exposure,
@@ -77,9 +78,9 @@ def _row(plan: ForwardingPlan, service: ServicePlan, frontend: Frontend) -> tupl
     backends = _backends(service.backends(policy)) if verdict is Verdict.FORWARD else _WHY[verdict]
     if frontend.exposure is Exposure.NODE_PORT:
         addresses = _node_port_addresses(plan, service.family)
-        target = ", ".join(_spell(one, frontend.port) for one in addresses)
+        target = ", ".join(host_port(one, frontend.port) for one in addresses)
     else:
-        target = _spell(frontend.address, frontend.port)
+        target = host_port(frontend.address, frontend.port)
     return (str(frontend.exposure), target, str(policy), str(verdict), backends)
 
 
@@ -92,7 +93,7 @@ def _node_port_addresses(plan: ForwardingPlan, family: int) -> list[str]:
 
 def _backends(backends: Iterable[Backend]) -> str:
     return ", ".join(
-        _spell(one.address, one.port)
+        host_port(one.address, one.port)
         + (f" {one.pod}" if one.pod else "")
         + (" here" if one.local else "")
         for one in backends
@@ -113,7 +114,7 @@ def _details(service: ServicePlan) -> Iterator[str]:
     if service.preferred:
         yield f"by hints, {service.hint_weight} times as often: {_backends(service.preferred)}"
     for one in service.left_out:
-        where = _spell(one.address, one.port) if one.port else one.address
+        where = host_port(one.address, one.port) if one.port else one.address
         yield f"left out: {where}: {one.reason} ({one.rule})"
 
 
@@ -126,7 +127,3 @@ def _footer(plan: ForwardingPlan) -> Iterator[str]:
         )
     if plan.service_cidrs:
         yield f"unused addresses are dropped in: {', '.join(plan.service_cidrs)} (R25)"
-
-
-def _spell(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

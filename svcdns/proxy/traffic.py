@@ -6,6 +6,7 @@ kube-proxy has no such metrics (rule R123), so the names are ours.  Relays count
 
 from collections.abc import Iterable
 
+from svcdns.hostport import host_port
 from svcdns.metrics import Registry
 from svcdns.proxy.balancer import Endpoint, State
 from svcdns.proxy.model import ServicePlan
@@ -103,4 +104,4 @@ def service_counts(served: Served) -> tuple[int, int, int, int, int, int]:
 
 def _name(endpoint: Endpoint) -> str:
     address, port = endpoint.sockaddr
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return host_port(address, port)

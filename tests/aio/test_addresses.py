@@ -3,7 +3,8 @@ import socket
 
 import pytest
 
-from svcdns.aio.addresses import call_reason, host_port, reason, sockaddr
+from svcdns.aio.addresses import call_reason, reason, sockaddr
+from svcdns.hostport import host_port
 
 
 @pytest.mark.parametrize(
