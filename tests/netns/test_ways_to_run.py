@@ -20,7 +20,6 @@ def test_in_a_pods_own_network_it_serves_that_pod_alone(world: World, tmp_path: 
     """With NET_ADMIN and nothing else, in one container of the Pod."""
     if not shutil.which("setpriv"):
         pytest.skip("setpriv is not installed")
-    world["node"].run("nft", "flush", "ruleset")  # what other tests left
     with Node(world, tmp_path, "p1") as sidecar:
         caps = "-all,+net_admin"
         sidecar.command = [
