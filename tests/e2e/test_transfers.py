@@ -1,94 +1,19 @@
 """Zones to and from NSD: transferred, announced, and transferred again."""
 
 import asyncio
-import contextlib
-import shutil
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import dns.asyncquery
 import dns.exception
 import dns.message
 import dns.rcode
-import pytest
 
+from tests.support.nameservers import ZONE, needs_nsd, nsd, until_web, web
 from tests.support.ports import free_port
 from tests.support.process import running
-from tests.support.waiting import eventually
 
-NSD = shutil.which("nsd") or shutil.which("nsd", path="/usr/sbin:/sbin")
-pytestmark = pytest.mark.skipif(NSD is None, reason="nsd is not installed")
-
-ZONE = """\
-$ORIGIN example.org.
-$TTL 60
-@ SOA ns hostmaster {serial} 3600 600 86400 60
-@ NS ns
-ns A 10.0.0.1
-web A 10.0.0.{serial}
-"""
-
-CONF = """\
-server:
-    ip-address: 127.0.0.1@{port}
-    username: ""
-    chroot: ""
-    server-count: 1
-    zonesdir: {folder}
-    database: ""
-    pidfile: {folder}/nsd.pid
-    xfrdfile: {folder}/xfrd
-    zonelistfile: {folder}/zones
-    xfrdir: {folder}
-    logfile: {folder}/log
-    rrl-ratelimit: 0
-remote-control:
-    control-enable: no
-zone:
-    name: example.org
-    zonefile: {folder}/zone
-    {more}
-"""
-
-
-def configured(folder: Path, port: int, more: tuple[str, ...]) -> Path:
-    folder.mkdir(exist_ok=True)
-    conf = folder / "conf"
-    conf.write_text(CONF.format(port=port, folder=folder, more="\n    ".join(more)))
-    return conf
-
-
-@contextlib.asynccontextmanager
-async def nsd(folder: Path, port: int, *more: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    conf = configured(folder, port, more)
-    process = await asyncio.create_subprocess_exec(
-        str(NSD), "-d", "-c", str(conf), stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        await asyncio.wait_for(process.wait(), 15)
-
-
-async def web(port: int) -> str:
-    """Ask for the one name; empty when there is no such answer."""
-    query = dns.message.make_query("web.example.org", "A")
-    try:
-        found = await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=1)
-    except (OSError, dns.exception.Timeout):
-        return ""
-    if found.rcode() != dns.rcode.NOERROR or not found.answer:
-        return ""
-    return str(found.answer[0][0])
-
-
-async def until_web(port: int, address: str) -> None:
-    async def is_so() -> bool:
-        return await web(port) == address
-
-    await eventually(is_so, 20)
+pytestmark = needs_nsd
 
 
 async def test_a_zone_comes_from_nsd_and_comes_again_when_nsd_says_so(tmp_path: Path) -> None:

@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import shutil
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import dns.message
@@ -12,71 +11,9 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from tests.e2e.test_transfers import ZONE, until_web, web
+from tests.support.nameservers import ZONE, knot, knotc, needs_knot, until_web, web
 from tests.support.ports import free_port
 from tests.support.process import running
-
-PLACES = "/usr/sbin:/sbin"
-KNOTD = shutil.which("knotd") or shutil.which("knotd", path=PLACES)
-KNOTC = shutil.which("knotc") or shutil.which("knotc", path=PLACES)
-needs_knot = pytest.mark.skipif(not KNOTD or not KNOTC, reason="knot is not installed")
-
-CONF = """\
-server:
-    listen: 127.0.0.1@{port}
-    rundir: {folder}
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-database:
-    storage: {folder}
-log:
-  - target: {folder}/log
-    any: info
-remote:
-  - id: ours
-    address: 127.0.0.1@{ours}
-acl:
-  - id: anybody
-    address: 127.0.0.1
-    action: [transfer, notify]
-template:
-  - id: default
-    storage: {folder}
-zone:
-  - domain: example.org
-    file: zone
-    acl: anybody
-    {more}
-"""
-
-
-async def knotc(folder: Path, *words: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        str(KNOTC), "-c", str(folder / "conf"), *words,
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    assert await asyncio.wait_for(process.wait(), 15) == 0, words
-
-
-def configured(folder: Path, port: int, ours: int, more: str) -> Path:
-    folder.mkdir(exist_ok=True)
-    conf = folder / "conf"
-    conf.write_text(CONF.format(folder=folder, port=port, ours=ours, more=more))
-    return conf
-
-
-@contextlib.asynccontextmanager
-async def knot(folder: Path, port: int, ours: int, more: str) -> AsyncIterator[None]:
-    conf = configured(folder, port, ours, more)
-    process = await asyncio.create_subprocess_exec(
-        str(KNOTD), "-c", str(conf), stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        await asyncio.wait_for(process.wait(), 15)
 
 
 @needs_knot

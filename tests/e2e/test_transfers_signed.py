@@ -11,7 +11,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from tests.e2e.test_transfers_knot import knot, needs_knot
+from tests.support.nameservers import knot, needs_knot
 from tests.support.ports import free_port
 from tests.support.process import running
 from tests.support.waiting import eventually

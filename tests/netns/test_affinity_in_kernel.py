@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.netns.test_ruleset_in_kernel import Kernel
 from tests.support.flows import Case, Step, endpoint, node_object, port, service, slice_of
+from tests.support.kernel import Kernel
 from tests.support.world import World
 
 IP = {4: "10.96.5.5", 6: "fd00:10:96::5"}

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tests.netns.test_ruleset_in_kernel import Kernel
 from tests.support.flows import (
     ADDRESSES,
     Case,
@@ -19,6 +18,7 @@ from tests.support.flows import (
     service,
     slice_of,
 )
+from tests.support.kernel import Kernel
 from tests.support.world import Place, World
 
 IP = {4: "10.96.5.5", 6: "fd00:10:96::5"}

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.netns.test_proxy_process import ROOT, WEB, Node, until
 from tests.support.flows import ADDRESSES, endpoint, slice_of
+from tests.support.proxynode import ROOT, WEB, Node
+from tests.support.waiting import blocking_until as until
 from tests.support.world import World
 
 

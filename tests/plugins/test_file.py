@@ -10,12 +10,11 @@ from svcdns.errors import CorefileError
 from svcdns.plugins.base import Context, Failed, Handler, Outcome, Reply, Request
 from svcdns.plugins.commands import Transport
 from svcdns.plugins.file import File, setup
-from tests.plugins.test_zonedata import TEXT
+from tests.support.examplezone import FILES, TEXT
 from tests.support.records import wire_name
 from tests.support.serving import Scripted, answer, rows, server_of
 from tests.support.setups import context, directives
 
-FILES = {"/db": TEXT, "/zones/db": TEXT}
 NS = ["example.org. 60 IN NS ns.example.net.", "example.org. 60 IN NS ns.example.org."]
 SOA = ["example.org. 60 IN SOA ns.example.org. hostmaster.example.org. 7 7200 1800 86400 60"]
 

@@ -8,8 +8,8 @@ from svcdns.plugins.base import Ask, Drop, Outcome
 from svcdns.plugins.commands import Exchange, Exchanged, ReadZone, Transport, Unanswered, Upstream
 from svcdns.plugins.following import FIRST_DELAY, MAX_DELAY, Follower, Held
 from svcdns.plugins.zoneanswers import Zones
-from tests.dns.test_transfer import SOA, WEB, message
 from tests.support.records import wire_name
+from tests.support.transfers import SOA, WEB, message
 
 ORIGIN = wire_name("example.org")
 PRIMARIES = [Upstream(f"10.0.0.{last}", 53, Transport.TCP) for last in (1, 2)]

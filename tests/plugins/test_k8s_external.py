@@ -17,11 +17,10 @@ from svcdns.plugins.server import Server
 from svcdns.zones.index import ClusterIndex
 from svcdns.zones.options import ZoneOptions
 from svcdns.zones.zone import ClusterZones
-from tests.support.cluster import endpoint, endpoint_slice, namespace, service, store_of
+from tests.support.cluster import balanced, endpoint, endpoint_slice, namespace, service, store_of
 from tests.support.records import wire_name
 from tests.support.serving import Scripted, answer, rows, server_of
 from tests.support.setups import context, directives
-from tests.zones.test_external import balanced
 
 CLUSTER = (
     namespace("prod"),

@@ -2,12 +2,8 @@
 
 from msgspec.structs import replace
 
-from svcdns.corefile.fallthrough import Fallthrough
 from svcdns.dns.query import Query, parse
 from svcdns.dns.response import Record, Response
-from svcdns.kube.objects import Kind, KubeObject
-from svcdns.kube.source import ApiSource
-from svcdns.kube.store import Store
 from svcdns.plugins.base import (
     Ask,
     ClusterSource,
@@ -20,12 +16,10 @@ from svcdns.plugins.base import (
     Storable,
 )
 from svcdns.plugins.commands import Delay, Transport
-from svcdns.plugins.kubernetes import Cluster, Kubernetes, owners_of
+from svcdns.plugins.kubernetes import owners_of
 from svcdns.plugins.server import Server
-from svcdns.zones.index import ClusterIndex
-from svcdns.zones.options import ZoneOptions
-from svcdns.zones.zone import ClusterZones
-from tests.support.cluster import namespace, service, store_of
+from tests.support.cluster import service, store_of
+from tests.support.kubernetesplugin import CLUSTER, plugin
 from tests.support.records import wire_name
 from tests.support.serving import (
     CLIENT,
@@ -40,20 +34,6 @@ from tests.support.serving import (
 
 SVC = "prod.svc.cluster.local"
 SOA = "cluster.local. 5 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 0 7200 1800 86400 5"
-CLUSTER: tuple[KubeObject, ...] = (
-    namespace("prod"),
-    service("prod/web", "10.96.0.10", ports=("http:TCP:80",)),
-    service("prod/ext", external_name="api.example.net"),
-)
-
-
-def plugin(store: Store | None = None, through: tuple[str, ...] = ()) -> Kubernetes:
-    store = store or store_of(*CLUSTER)
-    index = ClusterIndex(store, wall=lambda: 7.0)
-    zones = tuple(map(wire_name, ("cluster.local", "in-addr.arpa")))
-    cluster = Cluster(ApiSource(kinds=(Kind.SERVICE,)), store, index)
-    fall = Fallthrough(tuple(map(wire_name, through)))
-    return Kubernetes(ClusterZones(ZoneOptions(zones=zones), index), cluster, fall)
 
 
 def outside(name: str = "api.example.net") -> Reply:

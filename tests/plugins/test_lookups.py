@@ -6,8 +6,8 @@ from svcdns.dns.response import Record, Response
 from svcdns.plugins.base import Ask, Failed, Outcome, Reply, Request
 from svcdns.plugins.commands import Delay
 from svcdns.plugins.lookups import Looked, look_up
-from tests.plugins.test_rewriterules import request
 from tests.support.records import wire_name, zone_texts
+from tests.support.serving import request
 
 
 def test_names_are_asked_one_after_the_other_whether_answers_are_there_or_not() -> None:

@@ -118,7 +118,7 @@ def test_a_name_that_is_none_is_a_servfail() -> None:
 
 
 def _request(text: str) -> Request:
-    from tests.plugins.test_rewriterules import request
+    from tests.support.serving import request
 
     return request(text)
 

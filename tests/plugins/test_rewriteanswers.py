@@ -5,8 +5,8 @@ from svcdns.plugins import rewriteanswers
 from svcdns.plugins.base import Drop, Failed, Outcome, Reply, Request
 from svcdns.plugins.rewriteanswers import Undo
 from svcdns.zones.records import soa, srv
-from tests.plugins.test_rewriterules import request
 from tests.support.records import wire_name, zone_texts
+from tests.support.serving import request
 
 ASKED = request("Asked.example A")
 

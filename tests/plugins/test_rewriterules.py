@@ -2,18 +2,10 @@
 
 import pytest
 
-from svcdns.dns.query import Query, parse
-from svcdns.plugins.base import Failed, Request
 from svcdns.plugins.rewritematch import read
 from svcdns.plugins.rewriterules import ClassRule, NameRule, TypeRule
 from tests.support.records import wire_name
-from tests.support.serving import CLIENT, question
-
-
-def request(text: str) -> Request:
-    query = parse(question(text))
-    assert isinstance(query, Query)
-    return Request(query, CLIENT, 0.0, lambda request: Failed(2))
+from tests.support.serving import request
 
 
 def test_type_and_class_are_changed_when_they_match() -> None:

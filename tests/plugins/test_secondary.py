@@ -14,9 +14,9 @@ from svcdns.plugins.base import Client, Failed, Rendered
 from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.commands import Exchanged, ReadZone, Transport
 from svcdns.plugins.secondary import Secondary, setup
-from tests.dns.test_transfer import SOA, WEB, message
 from tests.support.serving import always, answer, rows, server_of
 from tests.support.setups import context, directives
+from tests.support.transfers import SOA, WEB, message
 
 TEXT = "secondary example.org {\ntransfer from 10.0.0.1 [fd00::01]:5300\n}"
 FIRST = SOA.format(7)

@@ -17,11 +17,10 @@ from svcdns.plugins.file import setup as file_setup
 from svcdns.plugins.server import Server
 from svcdns.plugins.transfer import Transfer, setup
 from svcdns.plugins.zonedata import Zone
-from tests.plugins.test_file import FILES
-from tests.plugins.test_kubernetes import CLUSTER
-from tests.plugins.test_kubernetes import plugin as kubernetes
-from tests.plugins.test_zonedata import ORIGIN, ZONE
 from tests.support.cluster import store_of
+from tests.support.examplezone import FILES, ORIGIN, ZONE
+from tests.support.kubernetesplugin import CLUSTER
+from tests.support.kubernetesplugin import plugin as kubernetes
 from tests.support.records import wire_name
 from tests.support.serving import CLIENT, TCP_CLIENT, Scripted, always, server_of
 from tests.support.setups import context, directives

@@ -3,8 +3,8 @@
 from svcdns.corefile.fallthrough import Fallthrough
 from svcdns.plugins.base import Failed, Outcome, Reply
 from svcdns.plugins.zoneanswers import Zones
-from tests.plugins.test_rewriterules import request
-from tests.plugins.test_zonedata import ORIGIN, ZONE
+from tests.support.examplezone import ORIGIN, ZONE
+from tests.support.serving import request
 
 
 def serve(zones: Zones, text: str) -> Outcome:

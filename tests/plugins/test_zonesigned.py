@@ -10,9 +10,9 @@ from svcdns.plugins.base import Failed, Reply
 from svcdns.plugins.zoneanswers import Zones
 from svcdns.plugins.zonedata import Zone
 from svcdns.plugins.zonefile import parse
-from tests.plugins.test_rewriterules import request
-from tests.plugins.test_zonedata import ORIGIN
+from tests.support.examplezone import ORIGIN
 from tests.support.records import zone_texts
+from tests.support.serving import request
 
 
 def signature(owner: str, covered: str, labels: int = 3) -> str:

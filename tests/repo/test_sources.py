@@ -72,6 +72,18 @@ def test_a_test_that_sleeps_is_found(source: str, lines: list[int]) -> None:
     assert sleeps(source) == lines
 
 
+def test_tests_share_support_and_never_each_other() -> None:
+    """Whoever moves or splits a test should not have to know who else reads it."""
+    shared = re.compile(r"^\s*(?:from|import) tests\.(?:\w+\.)*test_\w+", re.MULTILINE)
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for path in _tracked(".py")
+        if path.is_relative_to(ROOT / "tests") and (lines := shared.findall(path.read_text()))
+    }
+
+    assert found == {}
+
+
 def folders(text: str, checkout: str) -> list[str]:
     """Give what in *text* is a folder of one machine, this checkout's own among them."""
     own = [checkout] if checkout.count("/") > 1 and checkout in text else []

@@ -4,7 +4,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-from svcdns.kube.objects import EndpointSlice, Kind, KubeObject, Namespace, Pod, Service
+from svcdns.kube.objects import (
+    EndpointSlice,
+    Kind,
+    KubeObject,
+    Namespace,
+    Pod,
+    Service,
+    ServiceStatus,
+)
 from svcdns.kube.store import Store
 
 
@@ -85,3 +93,9 @@ def store_of(*objects: KubeObject, synced: bool = True) -> Store:
     if synced:
         store.listed = set(Kind)
     return store
+
+
+def balanced(key: str, *ingress: dict[str, str], **spec: object) -> Service:
+    found = service(key, "10.96.0.9", ports=("http:TCP:80",), **spec)
+    status = msgspec.convert({"loadBalancer": {"ingress": list(ingress)}}, ServiceStatus)
+    return msgspec.structs.replace(found, status=status)

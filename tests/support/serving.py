@@ -8,10 +8,21 @@ import dns.name
 import dns.rcode
 
 from svcdns.dns.name import ROOT
+from svcdns.dns.query import Query, parse
 from svcdns.metrics import Registry
 from svcdns.plugins.accounts import Accounts
 from svcdns.plugins.answers import DEFAULT_LIMIT
-from svcdns.plugins.base import Ask, Client, Handler, Need, Outcome, Plugin, Rendered, Request
+from svcdns.plugins.base import (
+    Ask,
+    Client,
+    Failed,
+    Handler,
+    Need,
+    Outcome,
+    Plugin,
+    Rendered,
+    Request,
+)
 from svcdns.plugins.chain import Block
 from svcdns.plugins.commands import Exchange, Transport
 from svcdns.plugins.server import Listen, Server
@@ -106,3 +117,9 @@ def rows(message: dns.message.Message) -> tuple[str, str, list[str], list[str], 
             for section in (message.answer, message.authority, message.additional)
         ),
     )
+
+
+def request(text: str) -> Request:
+    query = parse(question(text))
+    assert isinstance(query, Query)
+    return Request(query, CLIENT, 0.0, lambda request: Failed(2))

@@ -3,18 +3,11 @@
 import msgspec
 import pytest
 
-from svcdns.kube.objects import Service, ServiceStatus
 from svcdns.zones import external
 from svcdns.zones.index import ClusterIndex
 from svcdns.zones.options import ZoneOptions
 from svcdns.zones.schema import ServiceName
-from tests.support.cluster import endpoint_slice, namespace, service, store_of
-
-
-def balanced(key: str, *ingress: dict[str, str], **spec: object) -> Service:
-    found = service(key, "10.96.0.9", ports=("http:TCP:80",), **spec)
-    status = msgspec.convert({"loadBalancer": {"ingress": list(ingress)}}, ServiceStatus)
-    return msgspec.structs.replace(found, status=status)
+from tests.support.cluster import balanced, endpoint_slice, namespace, service, store_of
 
 
 def test_addresses_are_those_of_the_spec_and_of_load_balancers() -> None:
