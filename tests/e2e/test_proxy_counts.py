@@ -209,17 +209,21 @@ async def test_udp_is_counted_as_it_was() -> None:
         async with metered(plan) as shown:
             loop = asyncio.get_running_loop()
             lost = 0
+            clients = []
             for number in range(CLIENTS):
                 before = await _failures(shown)
                 transport, protocol = await loop.create_datagram_endpoint(
                     Answers, remote_addr=FRONT_ADDRESS
                 )
+                # It stays open: the next client could be given its port, and with it its session.
+                clients.append(transport)
                 transport.sendto(bytes(number + 1))
                 await until(lambda one=protocol: len(one.sizes) == 2)  # type: ignore[misc]
                 assert protocol.sizes == [number + 1] * 2
-                transport.close()
                 lost += (number + 1) * (await _failures(shown) - before)
             found, row = await shown.samples("UDP"), await shown.top()
+            for transport in clients:
+                transport.close()
     sent = sum(range(1, CLIENTS + 1))
     wanted = trouble(FAILURES) | {
         (f"{ENDPOINT}sent_bytes_total", DEAD): lost,
