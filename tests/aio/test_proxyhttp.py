@@ -18,16 +18,11 @@ from svcdns.proxy.config import ProxyOptions
 from svcdns.proxy.health import ProxyHealth
 from svcdns.proxy.metrics import ProxyMetrics
 from svcdns.proxy.model import HealthCheck, NodePorts
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 WEB = ("shop", "web")
 LOOPBACK = NodePorts(("127.0.0.1",))
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class Served:

@@ -24,26 +24,11 @@ from svcdns.aio.up import (
 )
 from svcdns.corefile.parser import parse
 from tests.support.manifests import pod, service, write
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 20.0
-
-
-def free_port() -> int:
-    """Find a port of 127.0.0.1 that is free for UDP and TCP."""
-    while True:
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as streams,
-        ):
-            datagrams.bind(("127.0.0.1", 0))
-            port: int = datagrams.getsockname()[1]
-            try:
-                streams.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 class Running:

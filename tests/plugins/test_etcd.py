@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -19,6 +18,7 @@ from svcdns.plugins.base import Ask, Failed, Handler, Outcome, Rendered, Reply, 
 from svcdns.plugins.commands import Exchanged, Fetch, Result, Unanswered
 from svcdns.plugins.etcd import setup
 from svcdns.plugins.server import Server
+from tests.support.ports import free_port
 from tests.support.records import wire_name
 from tests.support.serving import CLIENT, Scripted, question, rows, server_of
 from tests.support.setups import context, directives
@@ -43,12 +43,6 @@ KEYS: dict[str, object] = {
 }
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def _post(url: str, body: object, token: str = "") -> dict[str, object]:
     headers = {"Content-Type": "application/json", **({"Authorization": token} if token else {})}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
@@ -68,7 +62,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     program = shutil.which("etcd")
     if program is None:
         pytest.skip("etcd is not installed (Debian: etcd-server)")
-    client, peer = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
+    client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     folder: Path = tmp_path_factory.mktemp("etcd")
     process = subprocess.Popen(
         [
@@ -190,7 +184,7 @@ def test_missing_names_fall_through(url: str) -> None:
 
 
 def test_the_next_endpoint_is_asked_when_one_does_not_answer(url: str) -> None:
-    dead = f"127.0.0.1:{_free_port()}"
+    dead = f"127.0.0.1:{free_port()}"
 
     assert rows(ask(serve(dead, url), f"web.{Z} A"))[0] == "NOERROR"
     assert rows(ask(serve(dead), f"web.{Z} A"))[0] == "SERVFAIL"
