@@ -31,13 +31,13 @@ Examples:
 
 Differences
 -----------
-* ``$INCLUDE`` is refused, and so is a CNAME beside other records of its name.
+* A change of a file that a zone file includes counts when the zone file itself changes.
 * Of two files with one zone the last by name counts.
 
 Parity: CoreDNS ``plugin/auto``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -86,10 +86,11 @@ class Auto:
 
     name = NAME
 
-    def __init__(self, settings: Settings, zones: Zones, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, zones: Zones, context: Context) -> None:
         self._settings = settings
         self._zones = zones
-        self._say = say
+        self._say = context.write
+        self._read = context.read
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -130,7 +131,7 @@ class Auto:
                 continue
             seen.add(origin)
             try:
-                zone = load(files[path], origin, path)
+                zone, _ = load(files[path], origin, path, self._read)
             except ValueError as error:
                 self._say(f"[WARNING] plugin/{NAME}: Parse zone {to_text(origin)!r}: {error}")
                 continue
@@ -156,7 +157,7 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Auto:
         reader()
     except ValueError as error:
         raise line.error(str(error)) from error
-    return Auto(settings, Zones(NAME, context.changed), context.write)
+    return Auto(settings, Zones(NAME, context.changed), context)
 
 
 def _option(option: Line, settings: Settings, context: Context) -> Settings:

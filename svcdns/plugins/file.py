@@ -16,6 +16,7 @@ Syntax
 
 DBFILE is below ``root`` unless absolute.  Every DURATION (1 minute by default, 0: never) it is
 read again; a new SOA serial puts the new zone in force.  With ``reload_by_mtime`` any change does.
+Files that it includes (``$INCLUDE``) are looked at as well.
 
 Examples:
 --------
@@ -32,7 +33,6 @@ Examples:
 
 Differences
 -----------
-* ``$INCLUDE`` is refused, and so is a CNAME beside other records of its name.
 * A file that is missing at start is waited for, as in CoreDNS; its zone gets SERVFAIL.
 * A zone with NSEC3 is served, with signatures and without proofs of what is not there.
 
@@ -52,7 +52,7 @@ from svcdns.dns.response import Record
 from svcdns.plugins.base import Context, Handler, Need, Outcome, Request, WatchFile
 from svcdns.plugins.zoneanswers import Zones
 from svcdns.plugins.zonedata import Zone
-from svcdns.plugins.zonefile import parse, reader
+from svcdns.plugins.zonefile import Read, parse, reader
 
 NAME = "file"
 
@@ -69,6 +69,8 @@ class Settings(Struct, frozen=True):
     "Seconds between looks at the file; 0 reads it once."
     by_mtime: bool = False
     fallthrough: Fallthrough = Fallthrough()
+    included: tuple[str, ...] = ()
+    "Paths of the files that it includes, as found at start."
 
 
 class File:
@@ -76,20 +78,25 @@ class File:
 
     name = NAME
 
-    def __init__(self, files: Sequence[Settings], zones: Zones, say: Callable[[str], None]) -> None:
+    def __init__(self, files: Sequence[Settings], zones: Zones, context: Context) -> None:
         self._files = tuple(files)
         self._zones = zones
-        self._say = say
+        self._say = context.write
+        self._read = context.read
         # The last directive speaks for all, as in CoreDNS.
         self._fallthrough = files[-1].fallthrough
 
     @property
     def needs(self) -> tuple[Need, ...]:
         """The files."""
-        return tuple(
-            WatchFile(settings.path, settings.reload, self._taking(settings))
-            for settings in self._files
-            if settings.reload > 0
+        watched = [settings for settings in self._files if settings.reload > 0]
+        return (
+            *[WatchFile(one.path, one.reload, self._taking(one)) for one in watched],
+            *[
+                WatchFile(path, one.reload, self._taking_all(one))
+                for one in watched
+                for path in one.included
+            ],
         )
 
     def zone_records(self, origin: bytes) -> Sequence[Record] | None:
@@ -107,13 +114,25 @@ class File:
     def _taking(self, settings: Settings) -> Callable[[bytes | None], None]:
         return lambda content: self._take(settings, content)
 
+    def _taking_all(self, settings: Settings) -> Callable[[bytes | None], None]:
+        """Give what takes a file again because one that it includes has changed."""
+
+        def take(_included: bytes | None) -> None:
+            try:
+                content = self._read(settings.path)
+            except OSError:
+                return  # the zone stays as it is, as it does when its file goes
+            self._take(settings, content)
+
+        return take
+
     def _take(self, settings: Settings, content: bytes | None) -> None:
         """Take a file's new content; what cannot be read leaves the zone as it is."""
         if content is None:
             return
         for origin in settings.zones:
             try:
-                zone = load(content, origin, settings.path)
+                zone, _ = load(content, origin, settings.path, self._read)
             except ValueError as error:
                 self._say(f"[ERROR] plugin/{NAME}: parsing zone {to_text(origin)!r}: {error}")
                 continue
@@ -133,15 +152,18 @@ class File:
         return known.serial != zone.serial
 
 
-def load(content: bytes, origin: bytes, path: str) -> Zone:
+def load(content: bytes, origin: bytes, path: str, read: Read) -> tuple[Zone, tuple[str, ...]]:
     """Make a zone of a file's content.
+
+    Returns:
+        The zone, and the paths of the files that belong to it.
 
     Raises:
         ValueError: It cannot be read, or has no SOA.
     """
-    records = parse(content, origin, path)
+    found = parse(content, origin, path, read)
     try:
-        return Zone(origin, records)
+        return Zone(origin, found.records, found.soa), found.included
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -150,13 +172,12 @@ def setup(directives: tuple[Directive, ...], context: Context) -> File:
     """Read the directives and their files."""
     zones = Zones(NAME, context.changed)
     files = []
-    for line in each(directives):
+    for line in each(directives, context.warn):
         try:
             reader()
         except ValueError as error:
             raise line.error(str(error)) from error
         settings = _read(line, context)
-        files.append(settings)
         try:
             content = context.read(settings.path)
         except OSError as error:
@@ -168,13 +189,22 @@ def setup(directives: tuple[Directive, ...], context: Context) -> File:
             )
             for origin in settings.zones:
                 zones.put(origin, None)
+            files.append(settings)
             continue
+        included: tuple[str, ...] = ()
         for origin in settings.zones:
             try:
-                zones.put(origin, load(content, origin, settings.path))
+                zone, included = load(content, origin, settings.path, context.read)
             except ValueError as error:
                 raise line.error(str(error)) from error
-    return File(files, zones, context.write)
+            zones.put(origin, zone)
+            if zone.soa.owner.lower() != origin:
+                line.warn(
+                    f"{settings.path} has the SOA of {to_text(zone.soa.owner)}, not one of"
+                    f" {to_text(origin)}: give the zone behind the file"
+                )
+        files.append(replace(settings, included=included))
+    return File(files, zones, context)
 
 
 def _read(line: Line, context: Context) -> Settings:

@@ -22,6 +22,7 @@ CHAIN_LIMIT = 8
 
 _WITH_ADDITIONAL = frozenset({RRType.NS, RRType.MX, RRType.SRV})
 _ADDRESSES = (RRType.A, RRType.AAAA)
+_BESIDE_CNAME = frozenset({RRType.CNAME, RRType.SOA, RRType.NS, RRType.NSEC, RRType.RRSIG})
 
 Node: TypeAlias = dict[int, tuple[Record, ...]]
 
@@ -66,8 +67,13 @@ Finding: TypeAlias = Answer | Alias | Referral | NoData | NoName
 class Zone:
     """The records of one zone."""
 
-    def __init__(self, origin: bytes, records: Iterable[Record]) -> None:
+    def __init__(self, origin: bytes, records: Iterable[Record], soa: Record | None = None) -> None:
         """Take *records* at and below *origin*, a lower-case wire name.
+
+        Args:
+            origin: The top of the zone.
+            records: All there are.
+            soa: One for an origin without; of any name, as in CoreDNS.
 
         Raises:
             ValueError: There is not exactly one SOA at the origin.
@@ -84,7 +90,7 @@ class Zone:
             for name, node in growing.items()
         }
         apex = self._nodes.get(origin, {})
-        soas = apex.get(RRType.SOA, ())
+        soas = (soa,) if soa is not None else apex.get(RRType.SOA, ())
         if len(soas) != 1:
             raise ValueError(f"{len(soas)} SOA records at the top of the zone, expected one")
         self.soa = soas[0]
@@ -161,7 +167,10 @@ class Zone:
         if source is None:
             return NoName()
         node = self._nodes[source]
-        if qtype in node:
+        # What stands beside a CNAME is not seen, as in CoreDNS, but for what RFC 4035 §2.5 allows
+        # and what makes the zone.
+        hidden = RRType.CNAME in node and qtype not in _BESIDE_CNAME
+        if qtype in node and not hidden:
             answer = tuple([replace(record, owner=owner) for record in node[qtype]])
             return Answer(answer, self._additional(answer))
         if RRType.CNAME in node:

@@ -1,18 +1,54 @@
 """Zone files to records.
 
-dnspython reads them: it is complete (``$GENERATE``, all types) and strict.  It is not one of the
-packages that svcdns always comes with, so it is imported when a Corefile names a zone file.
+dnspython reads them: it knows all types, ``$TTL``, ``$ORIGIN`` and ``$GENERATE``.  What it is too
+strict for, because CoreDNS takes it, is done around it: texts longer than 255 octets are cut up,
+octets that are no UTF-8 are escaped, records stand as they were written, one by one.  So is
+``$INCLUDE``, because nothing is opened here.
 
-Spec: RFC 1035 §5, RFC 2308 §4 ($TTL).
+dnspython is not one of the packages that svcdns always comes with, so it is imported when a
+Corefile names a zone file.
+
+Spec: RFC 1035 §5, RFC 2308 §4 ($TTL), RFC 3597 §5 (types without a name).
+Parity: CoreDNS ``plugin/file`` (Parse), miekg/dns ``scan.go``.
 """
 
+import re
+from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias, cast
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from svcdns.dns.constants import RRType
 from svcdns.dns.name import is_subdomain, to_text
 from svcdns.dns.response import Record
 
 MISSING_PACKAGE = "zone files need dnspython, which is not installed: pip install 'svcdns[zones]'"
+
+MAX_INCLUDES = 7
+"""Files within files (miekg/dns)."""
+
+MAX_STRING = 255
+"""Octets of one character string (RFC 1035 §3.3)."""
+
+Read: TypeAlias = Callable[[str], bytes]
+"""Gives the content of a file; raises OSError."""
+
+_QUOTED = re.compile(r'"((?:[^"\\\n]|\\.){256,})"')
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
+_OCTETS = re.compile(r"\\[0-9]{3}|\\.|.", re.DOTALL)
+
+
+class ZoneFile(Struct, frozen=True):
+    """What a zone file and those that it includes hold."""
+
+    records: tuple[Record, ...]
+    "At and below the origin; no SOA but the one that counts."
+    soa: Record | None
+    "The last one in the file, which counts whatever its name (CoreDNS)."
+    included: tuple[str, ...] = ()
+    "Paths of the files that belong to it."
 
 
 def reader() -> ModuleType:
@@ -22,37 +58,197 @@ def reader() -> ModuleType:
         ValueError: It is not installed.
     """
     try:
-        import dns.zone
+        import dns.zonefile
     except ImportError as error:
         raise ValueError(MISSING_PACKAGE) from error
-    return dns.zone
+    return dns.zonefile
 
 
-def parse(content: bytes, origin: bytes, path: str) -> tuple[Record, ...]:
+def parse(content: bytes, origin: bytes, path: str, read: Read) -> ZoneFile:
     """Read a zone file; records outside of the zone are left out.
 
     Args:
         content: The file.
         origin: Lower-case wire name that relative names end in.
-        path: For messages.
+        path: For messages, and where relative paths of included files begin.
+        read: Gives those files.
 
     Raises:
         ValueError: It cannot be read; the message has path and line.
     """
-    zones: Any = reader()
-    import dns.exception
+    reader()
+    found = _Reading(read)
+    found.file(_text(content), path, found.start(origin), 0)
+    soas = [record for record in found.records if record.rrtype == RRType.SOA]
+    soa = soas[-1] if soas else None
+    records = [
+        record
+        for record in found.records
+        if (record.rrtype != RRType.SOA and is_subdomain(record.owner.lower(), origin))
+        or (record is soa and record.owner.lower() == origin)
+    ]
+    return ZoneFile(tuple(records), soa, tuple(found.included))
 
-    try:
-        text = content.decode("utf-8")
-        zone = zones.from_text(
-            text, origin=to_text(origin), relativize=False, check_origin=False, filename=path
-        )
-        records = tuple(
-            Record(name.to_wire(), data.rdtype, ttl, data.to_wire(), data.rdclass)
-            for name, ttl, data in zone.iterate_rdatas()
-        )
-    except (dns.exception.DNSException, ValueError, NotImplementedError) as error:
-        # dnspython puts path and line in front of what it can place.
-        what = str(error)
-        raise ValueError(what if what.startswith(f"{path}:") else f"{path}: {what}") from error
-    return tuple([record for record in records if is_subdomain(record.owner.lower(), origin)])
+
+class _State(Struct, frozen=True):
+    """What a line takes over from the lines before it; names are dnspython's."""
+
+    current_origin: Any
+    last_name: Any
+    last_ttl: int = 0
+    last_ttl_known: bool = False
+    default_ttl: int = 0
+    default_ttl_known: bool = False
+    default_ttl_from_soa: bool = False
+
+
+class _Reading:
+    """One zone file being read.  Takes the part of a transaction of dnspython."""
+
+    def __init__(self, read: Read) -> None:
+        self.records: list[Record] = []
+        self.included: dict[str, None] = {}
+        self.manager = self
+        self._read = read
+
+    # -- what dnspython's reader calls
+
+    def origin_information(self) -> tuple[Any, bool, Any]:
+        import dns.name
+
+        return dns.name.root, False, dns.name.root
+
+    def check_put_rdataset(self, _check: object) -> None:
+        """Take everything: a CNAME beside other records, too."""
+
+    def _set_origin(self, _origin: object) -> None:
+        """Keep names absolute."""
+
+    def add(self, name: Any, ttl: int, data: Any) -> None:
+        self.records.append(Record(name.to_wire(), data.rdtype, ttl, data.to_wire(), data.rdclass))
+
+    # -- files
+
+    def start(self, origin: bytes) -> _State:
+        import dns.name
+
+        name = dns.name.from_text(to_text(origin))
+        return _State(name, name)
+
+    def file(self, text: str, path: str, state: _State, depth: int) -> None:
+        for line, piece, directive in _pieces(text):
+            state = self._piece(piece, path, line, state)
+            if directive:
+                at = line + piece.count("\n")
+                try:
+                    self._include(directive, path, state, depth)
+                except OSError as error:
+                    what = f"{directive.strip()}: {error.strerror or error}"
+                    raise ValueError(f"{path}:{at}: {what}") from error
+                except _IncludeError as error:
+                    raise ValueError(f"{path}:{at}: {error}") from error
+
+    def _piece(self, text: str, path: str, line: int, state: _State) -> _State:
+        """Read lines without ``$INCLUDE``; give what they leave to those behind."""
+        import dns.exception
+        import dns.rdataclass
+        import dns.tokenizer
+        import dns.zonefile
+
+        tokens = dns.tokenizer.Tokenizer(text, path)
+        tokens.line_number = line
+        rows: Any = dns.zonefile.Reader(tokens, dns.rdataclass.IN, cast("Any", self))
+        for name in _State.__struct_fields__:
+            setattr(rows, name, getattr(state, name))
+        try:
+            rows.read()
+        except (dns.exception.DNSException, ValueError, NotImplementedError) as error:
+            # dnspython puts path and line in front of what it can place.
+            what = str(error)
+            placed = what.startswith(f"{path}:")
+            raise ValueError(what if placed else f"{path}:{tokens.line_number}: {what}") from error
+        return _State(*[getattr(rows, name) for name in _State.__struct_fields__])
+
+    def _include(self, directive: str, path: str, state: _State, depth: int) -> None:
+        import dns.exception
+        import dns.name
+        import dns.tokenizer
+
+        if depth == MAX_INCLUDES:
+            raise _IncludeError(f"files are included more than {MAX_INCLUDES} deep")
+        tokens = dns.tokenizer.Tokenizer(directive, path)
+        tokens.get()
+        try:
+            name = tokens.get_string()
+            token = tokens.get()
+            if not token.is_eol_or_eof():
+                inner = tokens.as_name(token, state.current_origin)
+                state = replace(state, current_origin=inner, last_name=inner)
+                tokens.get_eol()
+        except dns.exception.DNSException as error:
+            raise _IncludeError(f"$INCLUDE FILE [ORIGIN] is expected: {error}") from error
+        other = name if name.startswith("/") else "".join((*path.rpartition("/")[:2], name))
+        text = _text(self._read(other))
+        self.included[other] = None
+        # What the file says about origin and TTL ends with it (RFC 1035 §5.1).
+        self.file(text, other, state, depth + 1)
+
+
+class _IncludeError(Exception):
+    """A line with ``$INCLUDE`` cannot be followed."""
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str, str]]:
+    """Cut a text at its lines with ``$INCLUDE``.
+
+    Yields:
+        The number of the first line, the lines, and the directive behind them, if there is one.
+    """
+    if "$INCLUDE" not in text.upper():
+        yield 1, text, ""
+        return
+    begin, number, depth, quoted = 1, 1, 0, False
+    lines: list[str] = []
+    for line in text.splitlines(keepends=True):
+        if not depth and not quoted and re.match(r"(?i)\$INCLUDE\s", line):
+            yield begin, "".join(lines), line
+            begin, lines = number + 1, []
+        else:
+            depth, quoted = _open_after(line, depth, quoted)
+            lines.append(line)
+        number += 1
+    yield begin, "".join(lines), ""
+
+
+def _open_after(line: str, depth: int, quoted: bool) -> tuple[int, bool]:
+    """Tell how many parentheses are open after a line, and whether a quote is."""
+    for octet in _OCTETS.finditer(line):
+        match octet[0]:
+            case '"':
+                quoted = not quoted
+            case ";" if not quoted:
+                break
+            case "(" if not quoted:
+                depth += 1
+            case ")" if not quoted:
+                depth = max(0, depth - 1)
+    return depth, quoted
+
+
+def _text(content: bytes) -> str:
+    """Decode a file; octets that are no UTF-8 become escapes, long strings several (miekg/dns)."""
+    text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    text = _NO_UTF8.sub(lambda match: f"\\{ord(match[0]) - 0xDC00:03}", text)
+    return _QUOTED.sub(_cut, text)
+
+
+def _cut(match: re.Match[str]) -> str:
+    pieces, room = [""], MAX_STRING
+    for octet in _OCTETS.findall(match[1]):
+        size = 1 if octet.startswith("\\") else len(octet.encode())
+        if size > room:
+            pieces.append("")
+            room = MAX_STRING
+        pieces[-1] += octet
+        room -= size
+    return " ".join(f'"{piece}"' for piece in pieces)

@@ -145,11 +145,43 @@ def test_paths_start_at_root_and_reload_can_be_off() -> None:
     [
         ("file", "Wrong argument count"),
         ("file /bad example.org", "/bad:1"),
-        ("file /db example.net", "0 SOA records"),
+        ("file /empty", "0 SOA records"),
         ("file /db example.org {\nnope\n}", "unknown property"),
         ("file /db example.org {\nreload x\n}", "duration"),
     ],
 )
 def test_what_cannot_be_used_is_refused(text: str, message: str) -> None:
     with pytest.raises(CorefileError, match=message):
-        make(text, context(files={**FILES, "/bad": b"a b c d\n"}))
+        make(text, context(files={**FILES, "/empty": b"", "/bad": b"a b c d\n"}))
+
+
+def test_a_zone_file_with_an_soa_of_another_name_is_served_with_a_warning() -> None:
+    warnings: list[str] = []
+    plugin = make("file /db", context(files=FILES, warn=warnings.append))
+
+    assert rows(answer(server_of([plugin]), "nope.example.com A"))[::3] == ("NXDOMAIN", SOA)
+    assert warnings == [
+        "Corefile:2 - file: /db has the SOA of example.org., not one of .: give the zone behind"
+        " the file"
+    ]
+
+
+def test_a_file_that_is_included_is_watched_as_well() -> None:
+    files = {
+        "/z/db": b"$TTL 9\n$INCLUDE soa\nweb A 10.0.0.1\n",
+        "/z/soa": b"@ SOA a b 1 2 3 4 5\n",
+    }
+    plugin = make("file /z/db example.org", context(files=files))
+    own, included = plugin.needs
+    files["/z/soa"] = b"@ SOA a b 2 2 3 4 5\nweb A 10.0.0.2\n"
+    included.changed(files["/z/soa"])  # type: ignore[union-attr]
+    server = server_of([plugin])
+
+    assert (own.path, included.path) == ("/z/db", "/z/soa")  # type: ignore[union-attr]
+    assert sorted(rows(answer(server, "web.example.org A"))[2]) == [
+        "web.example.org. 9 IN A 10.0.0.1",
+        "web.example.org. 9 IN A 10.0.0.2",
+    ]
+    del files["/z/db"], files["/z/soa"]
+    included.changed(None)  # type: ignore[union-attr]
+    assert rows(answer(server, "web.example.org A"))[0] == "NOERROR"

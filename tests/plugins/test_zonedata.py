@@ -9,7 +9,7 @@ from svcdns.dns.constants import type_number
 from svcdns.dns.response import Record
 from svcdns.plugins.zonedata import Alias, Answer, NoData, NoName, Referral, Zone
 from svcdns.plugins.zonefile import parse
-from tests.support.examplezone import ORIGIN, TEXT, ZONE
+from tests.support.examplezone import ORIGIN, TEXT, ZONE, zone_of
 from tests.support.records import wire_name, zone_texts
 
 ROWS = [
@@ -89,15 +89,47 @@ def test_a_transfer_has_every_record_once_and_the_soa_first() -> None:
     records = ZONE.records()
 
     assert records[0].rrtype == 6
-    assert sorted(zone_texts(records)) == sorted(zone_texts(set(parse(TEXT, ORIGIN, "db"))))
+    assert sorted(zone_texts(records)) == sorted(
+        zone_texts(set(parse(TEXT, ORIGIN, "db", lambda path: b"").records))
+    )
     assert ZONE.serial == 7
 
 
 def test_a_zone_has_one_soa() -> None:
     with pytest.raises(ValueError, match="0 SOA records at the top"):
-        Zone(ORIGIN, parse(b"$TTL 1\na A 10.0.0.1\n", ORIGIN, "db"))
+        zone_of(b"$TTL 1\na A 10.0.0.1\n")
     with pytest.raises(ValueError, match="2 SOA records at the top"):
         Zone(ORIGIN, [ZONE.soa, replace(ZONE.soa, ttl=1)])
+
+
+def test_an_soa_of_another_name_makes_a_zone_as_well() -> None:
+    """``. { file db.example.org }`` is common, and CoreDNS looks at no owner (file.go Parse)."""
+    zone = zone_of(b"$TTL 60\n$ORIGIN sub.example.org.\n@ SOA ns h 9 1 1 1 1\nwww A 10.0.0.1\n")
+
+    assert zone.serial == 9
+    assert isinstance(zone.lookup(wire_name("www.sub.example.org"), 1), Answer)
+    assert isinstance(zone.lookup(wire_name("nope.example.org"), 1), NoName)
+    assert zone_texts(zone.records()[:1]) == [
+        "sub.example.org. 60 SOA ns.sub.example.org. h.sub.example.org. 9 1 1 1 1"
+    ]
+
+
+def test_records_beside_a_cname_are_not_seen_but_at_the_top() -> None:
+    """CoreDNS plugin/file/lookup.go asks for the CNAME first; dnspython would refuse the file."""
+    zone = zone_of(
+        b"$TTL 60\n@ SOA ns h 9 1 1 1 1\n@ NS ns\n@ CNAME a\nb A 10.0.0.1\nb CNAME a\na A 10.0.0.2\n"
+    )
+
+    def found(name: str, rrtype: int) -> list[str]:
+        return zone_texts(getattr(zone.lookup(wire_name(name), rrtype), "records", ()))
+
+    assert found("b.example.org", 1) == [
+        "a.example.org. 60 A 10.0.0.2",
+        "b.example.org. 60 CNAME a.example.org.",
+    ]
+    assert found("example.org", 1)[1] == "example.org. 60 CNAME a.example.org."
+    assert found("example.org", 2) == ["example.org. 60 NS ns.example.org."]
+    assert found("example.org", 6)[0].startswith("example.org. 60 SOA ")
 
 
 def test_a_zone_of_many_records_of_one_name_is_made_in_one_pass() -> None:

@@ -1,11 +1,15 @@
 """Zone files, good and bad."""
 
 import sys
+from collections.abc import Mapping
 
 import pytest
 
-from svcdns.plugins.zonefile import parse
-from tests.support.records import wire_name, zone_texts
+from svcdns.dns.response import Record
+from svcdns.plugins.zonefile import MAX_INCLUDES, parse
+from tests.support.records import wire_name, zone_text, zone_texts
+
+ORIGIN = wire_name("example.org")
 
 TEXT = b"""$ORIGIN example.org.
 $TTL 1h
@@ -18,8 +22,17 @@ far.example.net. A 10.0.0.9
 """
 
 
+def _read(content: bytes, files: Mapping[str, bytes] | None = None) -> tuple[Record, ...]:
+    def read(path: str) -> bytes:
+        if path not in (files or {}):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return (files or {})[path]
+
+    return parse(content, ORIGIN, "zones/db", read).records
+
+
 def test_records_are_read_with_their_ttls_and_strangers_left_out() -> None:
-    assert zone_texts(parse(TEXT, wire_name("example.org"), "db")) == [
+    assert zone_texts(_read(TEXT)) == [
         "example.org. 3600 NS ns.example.org.",
         "example.org. 3600 SOA ns.example.org. hostmaster.example.org. 2024 7200 1800 86400 60",
         "host1.example.org. 3600 A 10.0.1.1",
@@ -34,22 +47,107 @@ def test_records_are_read_with_their_ttls_and_strangers_left_out() -> None:
     [
         (b"a A 10.0.0.1 10.0.0.2\n", r"db:\d: expected EOL"),
         (b"$TTL 1\na A 10.0.0\n", r"db:\d: "),
-        (b"$INCLUDE other\n", "INCLUDE"),
-        (b"\xff\xfe", "utf-8"),
-        (b"$TTL 1\na CNAME b\na A 10.0.0.1\n", "db"),
+        (b"\xff\xfe", r"db:1: "),
+        (b"$TTL 1\n\na NOSUCH 10.0.0.1\n", r"db:3: unknown rdatatype 'NOSUCH'"),
+        (b"$TTL 1\na CH A 10.0.0.1\n", r"db:2: RR class"),
+        (b"$NOSUCH 1\n", r"db:1: "),
+        (b"a A 10.0.0.1\n", r"db:[12]: Missing default TTL"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_path_and_line(content: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
-        parse(content, wire_name("example.org"), "db")
+        _read(content)
 
-    assert str(caught.value).startswith("db:")
+    assert str(caught.value).startswith("zones/db:")
 
 
 def test_without_dnspython_the_message_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "dns.zone", None)
+    monkeypatch.setitem(sys.modules, "dns.zonefile", None)
 
     with pytest.raises(ValueError, match=r"pip install 'svcdns\[zones\]'"):
-        parse(TEXT, wire_name("example.org"), "db")
+        _read(TEXT)
+
+
+ROWS = [
+    ("TTL units (miekg/dns)", b"a 1h30m A 10.0.0.1\nb 1w2D A 10.0.0.1", ["a 5400 A 10.0.0.1", "b 777600 A 10.0.0.1"]),
+    ("class before TTL", b"a IN 5 A 10.0.0.1", ["a 5 A 10.0.0.1"]),
+    ("TTL before class", b"a 5 in a 10.0.0.1", ["a 5 A 10.0.0.1"]),
+    ("each record has its own TTL", b"a 5 A 10.0.0.1\na 6 A 10.0.0.2", ["a 5 A 10.0.0.1", "a 6 A 10.0.0.2"]),
+    ("parentheses over lines and comments", b'a 5 TXT ( "x;" ; y )\n "z" )', ['a 5 TXT "x;" "z"']),
+    ("RFC 1035 escapes", b'a\\.b 5 TXT \\065\\"c', ['a\\.b 5 TXT "A\\"c"']),
+    ("RFC 3597 type", b"a 5 TYPE65280 \\# 2 abcd", ["a 5 TYPE65280 \\# 2 abcd"]),
+    ("RFC 3597 type with a name", b"a 5 CLASS1 TYPE1 \\# 4 0a000001", ["a 5 A 10.0.0.1"]),
+    ("RFC 9460", b"a 5 HTTPS 1 . alpn=h2", ['a 5 HTTPS 1 . alpn="h2"']),
+    ("other types", b'a 5 CAA 0 issue "ca.example"\na 5 SPF "v=spf1"', ['a 5 CAA 0 issue "ca.example"', 'a 5 SPF "v=spf1"']),
+    ("$GENERATE with modifiers", b"$GENERATE 1-3/2 h${0,2,d} 5 A 10.0.0.$", ["h01 5 A 10.0.0.1", "h03 5 A 10.0.0.3"]),
+    ("a relative $ORIGIN", b"$ORIGIN sub\na 5 A 10.0.0.1", ["a.sub 5 A 10.0.0.1"]),
+    ("a CNAME beside other records", b"a 5 CNAME b\na 5 A 10.0.0.1", ["a 5 A 10.0.0.1", "a 5 CNAME b.example.org."][::-1]),
+    ("CRLF and a byte order mark", b"\xef\xbb\xbfa 5 A 10.0.0.1\r\nb 5 A 10.0.0.2\r\n", ["a 5 A 10.0.0.1", "b 5 A 10.0.0.2"]),
+    ("a comment that is no UTF-8", b"; caf\xe9\na 5 TXT caf\xe9", ['a 5 TXT "caf\\233"']),
+    ("UTF-8", "a 5 TXT é".encode(), ['a 5 TXT "\\195\\169"']),
+    ("a long string is several", b'a 5 TXT "' + b"x" * 255 + b'\\"y"', ['a 5 TXT "' + "x" * 255 + '" "\\"y"']),
+    ("an escape counts as one octet", b'a 5 TXT "' + b"\\120" * 255 + b'y"', ['a 5 TXT "' + "x" * 255 + '" "y"']),
+    ("no final line end", b"a 5 A 10.0.0.1", ["a 5 A 10.0.0.1"]),
+    ("the last of several SOA counts", b"@ 5 SOA a b 1 2 3 4 5\n@ 5 SOA a b 2 2 3 4 5", ["example.org. 5 SOA a b.example.org. 2 2 3 4 5"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "found"), [r[1:] for r in ROWS], ids=[r[0] for r in ROWS])
+def test_what_people_write_is_read(content: bytes, found: list[str]) -> None:
+    got = [line.replace(".example.org. ", " ", 1) for line in map(zone_text, _read(content))]
+
+    assert got == found
+
+
+INCLUDES = [
+    ("relative to the file that includes", b"$INCLUDE sub/other\n", {"zones/sub/other": b"$INCLUDE more\n", "zones/sub/more": b"a 5 A 10.0.0.1"}, ["a 5 A 10.0.0.1"]),
+    ("absolute", b"$include /other ; why\n", {"/other": b"a 5 A 10.0.0.1"}, ["a 5 A 10.0.0.1"]),
+    ("quoted", b'$INCLUDE "an other"\n', {"zones/an other": b"a 5 A 10.0.0.1"}, ["a 5 A 10.0.0.1"]),
+    ("with an origin", b"$INCLUDE other sub\nb 5 A 10.0.0.2", {"zones/other": b"a 5 A 10.0.0.1\n@ 5 A 10.0.0.3"}, ["a.sub 5 A 10.0.0.1", "sub 5 A 10.0.0.3", "b 5 A 10.0.0.2"]),
+    ("TTL goes in and not out", b"$TTL 7\n$INCLUDE other\nb A 10.0.0.2", {"zones/other": b"a A 10.0.0.1\n$TTL 9\nc A 10.0.0.3"}, ["a 7 A 10.0.0.1", "c 9 A 10.0.0.3", "b 7 A 10.0.0.2"]),
+    ("origin does not come out", b"$INCLUDE other\nb 5 A 10.0.0.2", {"zones/other": b"$ORIGIN sub\na 5 A 10.0.0.1"}, ["a.sub 5 A 10.0.0.1", "b 5 A 10.0.0.2"]),
+    ("nor does the last owner", b"b 5 A 10.0.0.2\n$INCLUDE other\n  5 A 10.0.0.4", {"zones/other": b"a 5 A 10.0.0.1"}, ["b 5 A 10.0.0.2", "a 5 A 10.0.0.1", "b 5 A 10.0.0.4"]),
+    ("not within a text", b'b 5 TXT ( "x;(" ; (\n$INCLUDE z )', {}, ['b 5 TXT "x;(" "$INCLUDE" "z"']),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "files", "found"), [r[1:] for r in INCLUDES], ids=[r[0] for r in INCLUDES]
+)
+def test_files_include_others(content: bytes, files: dict[str, bytes], found: list[str]) -> None:
+    got = [line.replace(".example.org. ", " ", 1) for line in map(zone_text, _read(content, files))]
+
+    assert got == found
+
+
+@pytest.mark.parametrize(
+    ("content", "files", "message"),
+    [
+        (b"$TTL 5\n$INCLUDE gone\n", {}, r"^zones/db:2: \$INCLUDE gone: No such file"),
+        (b"\n$INCLUDE other\n", {"zones/other": b"$TTL 5\na A x\n"}, r"^zones/other:[23]: "),
+        (b"$INCLUDE other\n$TTL 1\na A x\n", {"zones/other": b""}, r"^zones/db:[34]: "),
+        (b"$INCLUDE \n", {}, r"^zones/db:1: \$INCLUDE FILE"),
+        (b"$INCLUDE a b c\n", {}, r"^zones/db:1: \$INCLUDE FILE"),
+        (b"$INCLUDE a b..c\n", {}, r"^zones/db:1: \$INCLUDE FILE"),
+        (
+            b"$INCLUDE db\n",
+            {"zones/db": b"$INCLUDE db\n"},
+            rf"^zones/db:1: .* more than {MAX_INCLUDES} deep",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_included_is_told_with_path_and_line(
+    content: bytes, files: dict[str, bytes], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        _read(content, files)
+
+
+def test_the_files_of_a_zone_are_named() -> None:
+    files = {"/z/a": b"$INCLUDE b\n", "/z/b": b"a 5 A 10.0.0.1"}
+    found = parse(b"$INCLUDE a\n", ORIGIN, "/z/db", files.__getitem__)
+
+    assert found.included == ("/z/a", "/z/b")
+    assert found.soa is None

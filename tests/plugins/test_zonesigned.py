@@ -8,9 +8,7 @@ from svcdns.dns.edns import Edns
 from svcdns.dns.response import Record, Response
 from svcdns.plugins.base import Failed, Reply
 from svcdns.plugins.zoneanswers import Zones
-from svcdns.plugins.zonedata import Zone
-from svcdns.plugins.zonefile import parse
-from tests.support.examplezone import ORIGIN
+from tests.support.examplezone import ORIGIN, zone_of
 from tests.support.records import zone_texts
 from tests.support.serving import request
 
@@ -44,7 +42,7 @@ PROOFS = "".join(
 
 def ask(text: str, zone: str, *, do: bool = True) -> Response:
     zones = Zones("file", lambda _owners: None)
-    zones.put(ORIGIN, Zone(ORIGIN, parse(zone.encode(), ORIGIN, "db")))
+    zones.put(ORIGIN, zone_of(zone.encode()))
     asked = request(text)
     asked = replace(asked, query=replace(asked.query, edns=Edns(1232, do=do)))
     outcome = zones.serve(asked, lambda _request: Failed(5), Fallthrough())
