@@ -1,5 +1,7 @@
 """Cells, families and the registry."""
 
+from collections.abc import Callable
+
 import pytest
 
 from svcdns.metrics import Registry
@@ -44,11 +46,12 @@ def test_declaring_twice_gives_the_same_family() -> None:
 def test_one_name_cannot_mean_two_things() -> None:
     registry = Registry()
     registry.counter("x_total", "Help.", ("a",))
-    for declare in (
+    declarations: tuple[Callable[[], object], ...] = (
         lambda: registry.gauge("x_total", "Help.", ("a",)),
         lambda: registry.counter("x_total", "Help.", ("a", "b")),
         lambda: registry.histogram("x_total", "Help.", (1.0,), ("a",)),
-    ):
+    )
+    for declare in declarations:
         with pytest.raises(ValueError, match="x_total"):
             declare()
 

@@ -1,7 +1,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -123,7 +123,7 @@ async def test_silence_before_and_within_an_answer_is_a_stall() -> None:
             async with server.get(SERVICES, (), lambda: soon):
                 pass
         fake.frozen = False
-        limits = [FAR]
+        limits: list[Callable[[], float]] = [FAR]
         watching = (("watch", "true"), ("allowWatchBookmarks", "true"))
         async with server.get(SERVICES, watching, lambda: limits[0]()) as chunks:
             assert b"BOOKMARK" in await anext(chunks)

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -141,15 +142,14 @@ async def test_sigusr1_reloads_and_no_query_is_lost(tmp_path: Path) -> None:
                     lost.append(error)
                 asked += 1
 
+        def reloaded(times: int) -> bool:
+            return sum("Reloading complete" in line for line in server.lines) == times
+
         loads = [asyncio.ensure_future(load()) for _ in range(4)]
         for turn in range(5):
             write(path, resolver.port, f'log nothing.example "{turn}"')
             server.process.send_signal(signal.SIGUSR1)
-            await until(
-                lambda turn=turn: (
-                    sum("Reloading complete" in line for line in server.lines) == turn + 1
-                )
-            )
+            await until(partial(reloaded, turn + 1))
         done.set()
         await asyncio.gather(*loads)
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from svcdns.aio import connection as module
+from svcdns.aio import credentials
 from svcdns.aio.apiserver import ClientMetrics
 from svcdns.aio.connection import Connection
 from svcdns.errors import ApiError, ApiUnavailable, CredentialsError
@@ -107,7 +108,7 @@ async def test_the_wishes_of_several_kinds_are_one(
 ) -> None:
     monkeypatch.setattr(module, "RELOAD_SECONDS", 60.0)
     loads: list[ApiSource] = []
-    load = module.load
+    load = credentials.load
 
     async def counting(source: ApiSource, *rest: object, **more: object) -> object:
         loads.append(source)

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from svcdns.aio import conntrack, datapath
+from svcdns.aio import conntrack
 from svcdns.aio.datapath import KernelPath, RelayPath
+from svcdns.aio.nftmonitor import Monitor
 from svcdns.metrics import Registry
 from svcdns.proxy.config import LocalMode, ProxyOptions
 from svcdns.proxy.conntrack import Sweep
@@ -43,7 +44,7 @@ PLAN = ForwardingPlan({DNS.key: DNS}, {})
 def nft(monkeypatch: pytest.MonkeyPatch) -> FakeNft:
     """Give a fake nft; the kernel it stands for counts its transactions."""
     found = FakeNft()
-    monkeypatch.setattr(datapath.Monitor, "count", lambda self: found.generation())
+    monkeypatch.setattr(Monitor, "count", lambda self: found.generation())
     return found
 
 

@@ -90,7 +90,7 @@ def upstream(site: Site, certificate: Certificate, **more: str) -> Upstream:
         site.port,
         transport=Transport.HTTPS,
         tls=(certificate.authority,),
-        **{"server_name": "dns.example.org"} | more,  # type: ignore[arg-type]
+        **{"server_name": "dns.example.org"} | more,
     )
 
 

@@ -191,7 +191,12 @@ async def test_a_server_that_closes_at_once_is_asked_with_pauses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     delays: list[int] = []
-    monkeypatch.setattr(feed_module, "_delay", lambda failures: delays.append(failures) or 0.01)
+
+    def delay(failures: int) -> float:
+        delays.append(failures)
+        return 0.01
+
+    monkeypatch.setattr(feed_module, "_delay", delay)
     async with FakeApiServer() as server:
         server.watch_list = "invalid"
         server.end_at_once = True

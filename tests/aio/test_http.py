@@ -10,7 +10,7 @@ from svcdns.aio.http import Site, Sites, sites, split
 from svcdns.corefile.syntax import Directive
 from svcdns.errors import ConfigError
 from svcdns.metrics import Registry
-from svcdns.plugins.base import HttpAnswer, LameDuck, ServeHttp, ServeMetrics
+from svcdns.plugins.base import HttpAnswer, LameDuck, Need, ServeHttp, ServeMetrics
 from tests.support.ports import free_port
 
 DIRECTIVE = Directive("health", (), "Corefile", 7)
@@ -66,7 +66,7 @@ async def test_metrics_are_text_of_the_registry(served: Sites) -> None:
 
 
 def test_directives_with_one_address_share_a_site() -> None:
-    needs = [
+    needs: list[Need] = [
         ServeHttp(":8080", {"/health": ok}, DIRECTIVE),
         LameDuck(5.0),
         ServeHttp(":8080", {"/ready": ok}, DIRECTIVE, closes_first=True),
@@ -84,7 +84,7 @@ def test_directives_with_one_address_share_a_site() -> None:
 
 def test_nobody_is_told_to_send_queries_before_they_are_taken() -> None:
     listening: list[bool] = []
-    needs = [
+    needs: list[Need] = [
         ServeHttp(":8080", {"/health": ok}, DIRECTIVE),
         ServeHttp(":8181", {"/ready": ok}, DIRECTIVE, closes_first=True),
     ]

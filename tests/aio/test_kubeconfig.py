@@ -87,7 +87,8 @@ async def test_a_token_file_is_read_again_and_wins_over_a_token(tmp_path: Path) 
 async def test_certificates_come_from_files_or_from_data(
     tmp_path: Path, certificate: Certificate, form: str
 ) -> None:
-    user, cluster = {}, dict(SERVER)
+    user: dict[str, str] = {}
+    cluster = dict(SERVER)
     for target, field, path in (
         (cluster, "certificate-authority", certificate.authority),
         (user, "client-certificate", certificate.certificate),

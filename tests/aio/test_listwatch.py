@@ -174,7 +174,8 @@ async def test_strangers_reload_their_credentials() -> None:
 
 
 async def test_the_life_that_is_asked_for_differs_from_watch_to_watch() -> None:
-    _, played, _ = await play([[page("a")], *([[added("b")]] * 20)])
+    many: Script = [[added("b")]] * 20
+    _, played, _ = await play([[page("a")], *many])
     lives = {int(one["timeoutSeconds"]) for one in played.asked[1:]}
 
     assert len(lives) > 5

@@ -11,7 +11,7 @@ from tests.support.endpoints import until
 class Script:
     """Does what a test wants when it is ready."""
 
-    def __init__(self, act: Callable[[int], None]) -> None:
+    def __init__(self, act: Callable[[int], object]) -> None:
         self.calls = 0
         self._act = act
 

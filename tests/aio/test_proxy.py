@@ -17,7 +17,7 @@ import pytest
 from aiohttp import ClientSession
 from msgspec.structs import replace
 
-from svcdns.aio import proxy
+from svcdns.aio import proxy, sysctl
 from svcdns.aio.proxy import Proxy, run, snapshot
 from svcdns.aio.tables import Synced
 from svcdns.errors import ConfigError
@@ -103,7 +103,7 @@ async def running(
 ) -> AsyncIterator[Callable[..., Running]]:
     path = FakePath()
     monkeypatch.setattr(Proxy, "_data_path", lambda self: path)
-    monkeypatch.setattr(proxy.sysctl, "set_oom_score", lambda score: None)
+    monkeypatch.setattr(sysctl, "set_oom_score", lambda score: None)
     made: list[Running] = []
     async with FakeApiServer() as server:
 
@@ -301,16 +301,19 @@ async def test_health_check_ports_follow_the_services_r84(
 
 
 async def test_a_part_that_dies_ends_the_process(
-    running: Callable[..., Running], caplog: pytest.LogCaptureFixture
+    running: Callable[..., Running],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     one = running()
 
     async def broken(*_: object) -> list[Synced]:
         raise RuntimeError("a bug")
 
-    one.path.start = broken  # type: ignore[method-assign]  # a bug
+    monkeypatch.setattr(one.path, "start", broken)
     one.start()
     async with asyncio.timeout(10):
+        assert one.task
         assert await one.task == proxy.CRASHED
     assert "rules stay as they are" in caplog.text
     assert one.path.calls[-1] == "stop"
@@ -321,6 +324,7 @@ async def test_no_way_to_the_api_is_the_operators_business(
 ) -> None:
     one = running(kubeconfig=str(tmp_path / "missing"))
     one.start()
+    assert one.task
     with pytest.raises(ConfigError, match="missing"):
         await one.task
     assert one.path.calls == ["prepare", "stop"]
@@ -342,7 +346,7 @@ async def test_init_only_writes_settings_and_ends(
 ) -> None:
     written: list[str] = []
     monkeypatch.setattr(
-        proxy.sysctl, "apply", lambda settings: written.extend(name for name, _ in settings)
+        sysctl, "apply", lambda settings: written.extend(name for name, _ in settings)
     )
     options = ProxyOptions(init_only=True, mode=Mode.NFTABLES, warnings=("mode: a warning",))
     try:
@@ -360,7 +364,7 @@ async def test_who_cannot_reach_the_api_changes_nothing_of_the_machine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     written: list[object] = []
-    monkeypatch.setattr(proxy.sysctl, "apply", written.append)
+    monkeypatch.setattr(sysctl, "apply", written.append)
     options = ProxyOptions(mode=Mode.NFTABLES, kubeconfig=str(tmp_path / "missing"))
     try:
         with pytest.raises(ConfigError, match="missing: no such file"):

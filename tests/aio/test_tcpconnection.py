@@ -127,8 +127,10 @@ async def test_shortage_without_end_ends_with_the_deadline(monkeypatch: pytest.M
 async def test_an_endpoint_that_asks_learns_who_the_client_is(
     version: str, size: int | None
 ) -> None:
-    plan_of = lambda name: service_plan(FRONT, name, proxy_protocol=version)  # noqa: E731
-    async with endpoints(1) as (server,), proxying(plan_of(server.name)):
+    async with (
+        endpoints(1) as (server,),
+        proxying(service_plan(FRONT, server.name, proxy_protocol=version)),
+    ):
         with await dial(*FRONT_ADDRESS) as client:
             host, port = client.getsockname()
             client.send(b"GET /")

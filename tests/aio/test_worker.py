@@ -16,7 +16,7 @@ from svcdns.aio import tcp, udp
 from svcdns.aio.logs import LineWriter
 from svcdns.aio.worker import LEFT_BEHIND, Assignment, Worker, usage
 from svcdns.corefile.parser import parse
-from svcdns.kube.objects import Kind
+from svcdns.kube.objects import Kind, KubeObject
 from svcdns.kube.replication import Changed, Marked
 from svcdns.kube.source import ApiSource
 from svcdns.plugins.clusters import Cluster, Clusters
@@ -93,7 +93,7 @@ async def started() -> AsyncIterator[Started]:
 
 async def test_changes_are_in_the_next_answer(started: Started) -> None:
     identity = started.copy.source.identity
-    objects = [namespace("default"), service("default/web", "10.96.0.1")]
+    objects: list[KubeObject] = [namespace("default"), service("default/web", "10.96.0.1")]
     changes = [
         Changed(identity, kind, one.key, msgspec.msgpack.encode(one))
         for kind, one in zip((Kind.NAMESPACE, Kind.SERVICE), objects, strict=True)

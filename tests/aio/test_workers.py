@@ -10,6 +10,7 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -405,7 +406,7 @@ async def test_a_notify_reaches_all_processes_whichever_gets_it(tmp_path: Path) 
                 where, port = "127.0.0.1", found.server.port
                 reply = await dns.asyncquery.udp(notify, where, port=port, timeout=5)
                 assert reply.rcode() == dns.rcode.NOERROR
-                await eventually(lambda serial=serial: all_have(serial))
+                await eventually(partial(all_have, serial))
 
 
 @contextlib.asynccontextmanager

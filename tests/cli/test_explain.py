@@ -9,6 +9,7 @@ from svcdns.aio import explain as shell
 from svcdns.cli import main
 from svcdns.dns.message import Message, parse_response
 from tests.support.wire import ask as question
+from tests.support.wire import rrset
 
 OBJECTS = """\
 apiVersion: v1
@@ -141,7 +142,7 @@ def _says(monkeypatch: pytest.MonkeyPatch, *records: str) -> list[tuple[str, int
             dns.message.from_wire(question("web.prod.svc.cluster.local A"))
         )
         for record in records:
-            reply.answer.append(dns.rrset.from_text(*record.split(" ", 4)))
+            reply.answer.append(rrset(record))
         found = parse_response(reply.to_wire())
         assert found is not None
         return found

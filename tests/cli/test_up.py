@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from svcdns import cli
-from svcdns.aio.up import demo_directory
+from svcdns.aio.up import Settings, demo_directory
 from svcdns.cli import main, up
 from svcdns.errors import ConfigError
 
 
-def settings(*words: str) -> up.Settings:
+def settings(*words: str) -> Settings:
     parser = argparse.ArgumentParser()
     up.add_arguments(parser)
     return up.settings_of(parser.parse_args(words))
@@ -20,7 +20,7 @@ def settings(*words: str) -> up.Settings:
 def test_without_flags_it_is_the_demo_on_loopback() -> None:
     found = settings()
 
-    assert found == up.Settings(demo_directory())
+    assert found == Settings(demo_directory())
     assert (found.dns_address, found.dns_port, found.zone) == ("127.0.0.1", 1053, "cluster.local")
 
 
@@ -30,7 +30,7 @@ def test_every_flag_counts() -> None:
         "--upstream", "9.9.9.9", "--upstream", "tls://1.1.1.1", "--node", "n1",
     )  # fmt: skip
 
-    assert found == up.Settings(
+    assert found == Settings(
         Path("dir"), "127.0.0.2", 5353, "a.b", ("9.9.9.9", "tls://1.1.1.1"), False, "n1"
     )
     assert settings("--upstream", "none").upstreams == ()

@@ -1,6 +1,6 @@
 """Networks as reverse zones (rule F12); expectations by the standard library."""
 
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import pytest
 from hypothesis import given
@@ -57,7 +57,9 @@ def test_other_texts_are_no_networks(text: str) -> None:
         st.tuples(st.ip_addresses(v=6), st.integers(0, 128)),
     )
 )
-def test_every_address_of_the_network_is_in_exactly_one_zone(pair: tuple[object, int]) -> None:
+def test_every_address_of_the_network_is_in_exactly_one_zone(
+    pair: tuple[IPv4Address | IPv6Address, int],
+) -> None:
     network = ip_network(pair, strict=False)
     zones = reverse_zones(network)
 

@@ -74,6 +74,13 @@ def test_an_argument_is_read(text: str, read: Callable[[Line], Any], value: Any)
 
 
 ARITY = "Wrong argument count or unexpected line ending after"
+
+
+def _one_word(line: Line) -> None:
+    line.word()
+    line.end()
+
+
 ERRORS: list[tuple[str, Callable[[Line], Any], str]] = [
     ("p", lambda line: line.word(), f"{ARITY} 'p'"),
     ("p c", lambda line: line.word("a", "b"), "unknown value 'c', expecting one of a, b"),
@@ -102,7 +109,7 @@ ERRORS: list[tuple[str, Callable[[Line], Any], str]] = [
     ("p a", lambda line: line.listen(":1"), "address a: missing port in address"),
     ("p a:b:c", lambda line: line.address(53), "address a:b:c: too many colons in address"),
     ("p 10.0.0.0/33", lambda line: line.network(), "illegal CIDR notation '10.0.0.0/33'"),
-    ("p a b", lambda line: (line.word(), line.end()), f"{ARITY} 'b'"),
+    ("p a b", _one_word, f"{ARITY} 'b'"),
     ("p {\na\n}", lambda line: line.end(), "'p' takes no block"),
     ("p a {\nb\n}", lambda line: list(line.options()), f"{ARITY} 'a'"),
     ("p", lambda line: line.read(int), f"{ARITY} 'p'"),

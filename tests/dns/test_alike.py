@@ -11,13 +11,14 @@ from svcdns.dns.alike import adapt, case_free, common, plain_name
 from svcdns.dns.response import Record, Response
 from tests.support.records import wire_name
 from tests.support.serving import question
+from tests.support.wire import edns_option
 
 NAME = "web.prod.svc.cluster.local."
 COOKIE = b"\1\2\3\4\5\6\7\x08"
 
 
 def option(code: int, data: bytes) -> dns.edns.Option:
-    return dns.edns.GenericOption(code, data)
+    return edns_option(code, data)
 
 
 def packet(name: str = NAME, *options: dns.edns.Option, **settings: object) -> bytes:

@@ -18,7 +18,7 @@ from svcdns.dns.message import Message, build_query, parse_response, to_response
 from svcdns.dns.query import Query, parse
 from svcdns.dns.render import render
 from svcdns.dns.response import Record
-from tests.support.wire import ask, decode, wire_name
+from tests.support.wire import ask, decode, edns_option, rrset, wire_name
 
 ANSWER = [
     "www.example.net. 300 IN CNAME a.example.net.",
@@ -50,7 +50,7 @@ def answer(
     rcode: int = 0,
     want: str = "www.example.net. A",
 ) -> dns.message.Message:
-    options = [dns.edns.EDEOption(15, "blocked"), dns.edns.GenericOption(10, b"c" * 16)]
+    options = [dns.edns.EDEOption(dns.edns.EDECode.BLOCKED, "blocked"), edns_option(10, b"c" * 16)]
     query = dns.message.from_wire(ask(want, **({"use_edns": 0} if edns else {})))
     message = dns.message.make_response(query)
     if edns:
@@ -59,7 +59,7 @@ def answer(
     message.set_rcode(dns.rcode.Rcode(rcode))
     for section, lines in zip(message.sections[1:], (ANSWER, AUTHORITY, ADDITIONAL), strict=True):
         for line in lines:
-            section.append(dns.rrset.from_text(*line.split(None, 4)))
+            section.append(rrset(line))
     return message
 
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from svcdns.dns.constants import Opcode, Rcode
 from svcdns.dns.query import Edns, Query, Rejected, parse
-from tests.support.wire import ask, wire_name
+from tests.support.wire import ask, edns_option, wire_name
 
-COOKIE = dns.edns.GenericOption(10, b"12345678")
-NSID = dns.edns.GenericOption(3, b"")
-PADDING = dns.edns.GenericOption(12, bytes(100))
+COOKIE = edns_option(10, b"12345678")
+NSID = edns_option(3, b"")
+PADDING = edns_option(12, bytes(100))
 
 VALID = {
     "plain": ask("web.prod.svc.cluster.local. A"),
@@ -166,7 +166,7 @@ def test_one_record_before_the_additional_ones_is_accepted(section: str) -> None
 
 def test_a_query_over_512_octets_is_read() -> None:
     """K16: lenient where CoreDNS's buffer ends."""
-    padding = dns.edns.GenericOption(12, bytes(1000))
+    padding = edns_option(12, bytes(1000))
     query = parse(ask("a. A", use_edns=0, options=[padding]))
     assert isinstance(query, Query)
     assert query.edns is not None

@@ -3,6 +3,7 @@
 import dns.rdata
 import dns.rdatatype
 import pytest
+from dns.rdatatype import RdataType
 
 from svcdns.dns import rdata
 from svcdns.dns.constants import RRType
@@ -13,7 +14,7 @@ OTHER = wire_name("other.example")
 
 
 def text(rrtype: int, wire: bytes) -> str:
-    return dns.rdata.from_wire("IN", rrtype, wire, 0, len(wire)).to_text()
+    return dns.rdata.from_wire("IN", RdataType.make(rrtype), wire, 0, len(wire)).to_text()
 
 
 @pytest.mark.parametrize(
@@ -82,14 +83,17 @@ WITH_NAMES = {
 @pytest.mark.parametrize(("rrtype", "zone_text"), WITH_NAMES.items())
 def test_names_inside_are_found_and_mapped(rrtype: int, zone_text: str) -> None:
     """RFC 3597 §4 and later types: a rewrite must not miss a name."""
-    wire = dns.rdata.from_text("IN", rrtype, zone_text, relativize=False).to_wire()
+    wire = dns.rdata.from_text("IN", RdataType.make(rrtype), zone_text, relativize=False).to_wire()
     assert wire is not None
     expected = [wire_name("a.b")] + ([wire_name("c.d")] if "c.d." in zone_text else [])
     assert list(rdata.names_in(rrtype, wire)) == expected
 
     longer = rdata.map_names(rrtype, wire, lambda name: b"\x04more" + name)
     mapped = zone_text.replace("a.b.", "more.a.b.").replace("c.d.", "more.c.d.")
-    assert longer == dns.rdata.from_text("IN", rrtype, mapped, relativize=False).to_wire()
+    assert (
+        longer
+        == dns.rdata.from_text("IN", RdataType.make(rrtype), mapped, relativize=False).to_wire()
+    )
 
 
 @pytest.mark.parametrize("rrtype", [RRType.A, RRType.AAAA, RRType.TXT, RRType.CAA, 65280])
@@ -100,7 +104,7 @@ def test_types_without_names_stay_as_they_are(rrtype: int) -> None:
 
 @pytest.mark.parametrize(("rrtype", "zone_text"), WITH_NAMES.items())
 def test_data_cut_off_is_refused(rrtype: int, zone_text: str) -> None:
-    wire = dns.rdata.from_text("IN", rrtype, zone_text, relativize=False).to_wire()
+    wire = dns.rdata.from_text("IN", RdataType.make(rrtype), zone_text, relativize=False).to_wire()
     assert wire is not None
     names_end = len(wire) if rdata.LAYOUTS[rrtype].rest == 0 else wire.rindex(wire_name("b")) + 3
     for size in range(names_end):

@@ -1,5 +1,7 @@
 """Answers to bytes, decoded by dnspython."""
 
+from typing import Any
+
 import dns.flags
 import dns.message
 import dns.name
@@ -260,7 +262,7 @@ def test_a_class_other_than_in_is_kept() -> None:
 @pytest.mark.parametrize("edns", [False, True])
 def test_a_bare_error_holds_the_question_and_opt(rcode: int, edns: bool) -> None:
     """J6, J7: no AA, no SOA."""
-    options = {"use_edns": 0, "payload": 4096} if edns else {}
+    options: dict[str, Any] = {"use_edns": 0, "payload": 4096} if edns else {}
     message = decode(bare(query(**options), rcode))
     assert message.rcode() == rcode
     assert dns.flags.to_text(message.flags) == "QR RD"

@@ -1,6 +1,7 @@
 """Reverse names and zones, against dnspython and ipaddress."""
 
 import ipaddress
+from ipaddress import IPv4Address, IPv6Address
 
 import dns.reversename
 import pytest
@@ -13,7 +14,11 @@ from tests.support.wire import wire_name
 NIBBLES = ".".join("b" + "0" * 31)
 
 
-UNMAPPED = st.ip_addresses(v=6).filter(lambda address: address.ipv4_mapped is None)
+def _unmapped(address: IPv4Address | IPv6Address) -> bool:
+    return isinstance(address, IPv6Address) and address.ipv4_mapped is None
+
+
+UNMAPPED = st.ip_addresses(v=6).filter(_unmapped)
 
 
 @given(st.one_of(st.ip_addresses(v=4), UNMAPPED))

@@ -20,6 +20,7 @@ from svcdns.plugins.commands import Transport
 from svcdns.plugins.server import Server
 from tests.support.cluster import endpoint, endpoint_slice, namespace, pod, service
 from tests.support.serving import CLIENT, TCP_CLIENT, question
+from tests.support.wire import edns_option
 
 COREFILE = """
 .:53 {
@@ -109,7 +110,7 @@ def test_every_packet_gets_a_sound_answer_or_none(wire: bytes) -> None:
     assert len(table.entries) <= table.limit
 
 
-COOKIE = dns.edns.GenericOption(10, b"12345678")
+COOKIE = edns_option(10, b"12345678")
 ALIKE = [
     *SEEDS,
     question("ns.dns.cluster.local TXT"),

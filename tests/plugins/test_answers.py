@@ -83,7 +83,8 @@ STEPS = st.lists(
 def test_what_is_left_never_belongs_to_a_dropped_owner_and_the_bound_holds(
     steps: list[tuple[str, int, frozenset[int]]],
 ) -> None:
-    table, alive = AnswerTable(limit=5), {}
+    table = AnswerTable(limit=5)
+    alive: dict[bytes, frozenset[int]] = {}
     for what, number, owners in steps:
         key = bytes((number,))
         if what == "put":

@@ -23,8 +23,9 @@ from svcdns.plugins.base import (
     Request,
     Storable,
 )
+from svcdns.plugins.clusters import Cluster
 from svcdns.plugins.commands import Delay, Transport
-from svcdns.plugins.kubernetes import Cluster, Kubernetes
+from svcdns.plugins.kubernetes import Kubernetes
 from svcdns.zones.index import ClusterIndex
 from svcdns.zones.options import PodMode, ZoneOptions
 from svcdns.zones.zone import ClusterZones

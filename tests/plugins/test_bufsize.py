@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from svcdns.dns.response import Response
@@ -8,7 +10,7 @@ from tests.support.corefile import Outside, directives, set_up
 from tests.support.serving import always, answer, server_of
 
 
-def _seen(text: str, **settings: object) -> int | None:
+def _seen(text: str, **settings: Any) -> int | None:
     """Give the EDNS size that the rest of the chain sees."""
     rest = always(Reply(Response()))
     plugin = bufsize.setup(directives(text), Outside().context())

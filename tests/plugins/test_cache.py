@@ -1,6 +1,7 @@
 """The cache over time: what is kept, how it ages, when it is renewed."""
 
 from collections.abc import Callable
+from typing import Any
 
 import dns.message
 import pytest
@@ -28,8 +29,8 @@ def record(ttl: int = 300, number: int = 1, rrtype: int = 1) -> Record:
     return Record(wire_name("a.example.net"), rrtype, ttl, rdata)
 
 
-def positive(ttl: int = 300, **fields: object) -> Reply:
-    return Reply(Response(answer=(record(ttl),), ra=True, **fields), "forward")  # type: ignore[arg-type]
+def positive(ttl: int = 300, **fields: Any) -> Reply:
+    return Reply(Response(answer=(record(ttl),), ra=True, **fields), "forward")
 
 
 def denial(rcode: int = Rcode.NXDOMAIN, minimum: int = 60) -> Reply:
@@ -64,7 +65,7 @@ class Bench:
         )
         return cache_plugin.setup(block.directives, context)
 
-    def ask(self, text: str = "a.example.net A", **settings: object) -> Outcome:
+    def ask(self, text: str = "a.example.net A", **settings: Any) -> Outcome:
         query = parse_query(question(text, **settings))
         assert query is not None
         request = Request(query, CLIENT, self.now, lambda request: Failed(2))  # type: ignore[arg-type]
@@ -73,7 +74,7 @@ class Bench:
             self.background += outcome.background
         return outcome
 
-    def ttl(self, **settings: object) -> int:
+    def ttl(self, **settings: Any) -> int:
         outcome = self.ask(**settings)
         assert isinstance(outcome, Reply)
         response = outcome.response

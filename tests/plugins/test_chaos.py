@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -17,7 +19,7 @@ def serving(text: str, *numbers: float) -> Server:
     return server_of([chaos.setup(directives(text), context), always(Failed(3), "forward")])
 
 
-def texts(server: Server, name: str, **settings: object) -> list[str]:
+def texts(server: Server, name: str, **settings: Any) -> list[str]:
     message = answer(server, name, rdclass="CH", **settings)
     assert rows(message)[:2] == ("NOERROR", "qr rd")
     return [str(rdata).strip('"') for rrset in message.answer for rdata in rrset]
@@ -67,7 +69,7 @@ def test_authors_come_in_a_random_order_that_is_not_stored() -> None:
         ("other.bind TXT", {"rdclass": "CH"}),
     ],
 )
-def test_other_questions_are_the_next_plugins(name: str, settings: dict[str, object]) -> None:
+def test_other_questions_are_the_next_plugins(name: str, settings: dict[str, Any]) -> None:
     assert rows(answer(serving("chaos"), name, **settings))[0] == "NXDOMAIN"
 
 

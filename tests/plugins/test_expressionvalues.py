@@ -1,5 +1,7 @@
 """What may be put together; what comes of it is in test_expression."""
 
+from collections.abc import Callable
+
 import pytest
 
 from svcdns.plugins.expressionlexer import ExpressionError, Token, tokens
@@ -189,13 +191,14 @@ def test_choices_signs_and_calls() -> None:
     assert negate(subject).run(False) is True
     join = Function((STRING, ANY), STRING, lambda subject, one, two: f"{subject}{one}{two}")
     assert called(token("join"), join, [known("a", STRING), subject]).run(1) == "1a1"
-    for make in (
+    mistakes: tuple[Callable[[], object], ...] = (
         lambda: choose(known(1, INT), subject, subject),
         lambda: signed(token("-"), known("a", STRING)),
         lambda: negate(known(1, INT)),
         lambda: called(token("join"), join, [subject]),
         lambda: called(token("join"), join, [known(1, INT), subject]),
-    ):
+    )
+    for make in mistakes:
         with pytest.raises(ExpressionError):
             make()
     for part in (choice, signed(token("-"), subject), negate(subject)):

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from svcdns.dns.response import Record, Response
 from svcdns.errors import CorefileError
-from svcdns.plugins.base import Context, Failed, Handler, Outcome, Reply, Request
+from svcdns.plugins.base import Context, Failed, Handler, Outcome, Reply, Request, WatchFile
 from svcdns.plugins.commands import Transport
 from svcdns.plugins.file import File, setup
 from tests.support.examplezone import FILES, TEXT
@@ -71,7 +71,8 @@ def test_the_longest_zone_answers_and_blocks_give_their_zones() -> None:
 
 def _changed(plugin: File, text: bytes) -> None:
     (need,) = plugin.needs
-    need.changed(text)  # type: ignore[union-attr]
+    assert isinstance(need, WatchFile)
+    need.changed(text)
 
 
 def test_a_new_serial_puts_a_file_in_force_and_ends_stored_answers() -> None:
@@ -81,7 +82,7 @@ def test_a_new_serial_puts_a_file_in_force_and_ends_stored_answers() -> None:
     def changed(owners: Iterable[object]) -> None:
         for owner in owners:
             dropped.append(owner)
-            server.drop([owner])  # type: ignore[list-item]
+            server.drop([owner])
 
     server = server_of([])
     around = replace(context(files=FILES), write=said.append, changed=changed)
@@ -173,15 +174,17 @@ def test_a_file_that_is_included_is_watched_as_well() -> None:
     }
     plugin = make("file /z/db example.org", context(files=files))
     own, included = plugin.needs
+    assert isinstance(own, WatchFile)
+    assert isinstance(included, WatchFile)
     files["/z/soa"] = b"@ SOA a b 2 2 3 4 5\nweb A 10.0.0.2\n"
-    included.changed(files["/z/soa"])  # type: ignore[union-attr]
+    included.changed(files["/z/soa"])
     server = server_of([plugin])
 
-    assert (own.path, included.path) == ("/z/db", "/z/soa")  # type: ignore[union-attr]
+    assert (own.path, included.path) == ("/z/db", "/z/soa")
     assert sorted(rows(answer(server, "web.example.org A"))[2]) == [
         "web.example.org. 9 IN A 10.0.0.1",
         "web.example.org. 9 IN A 10.0.0.2",
     ]
     del files["/z/db"], files["/z/soa"]
-    included.changed(None)  # type: ignore[union-attr]
+    included.changed(None)
     assert rows(answer(server, "web.example.org A"))[0] == "NOERROR"

@@ -100,7 +100,7 @@ def test_the_next_primary_is_asked_when_one_does_not_answer() -> None:
 def test_the_first_transfer_is_tried_again_with_growing_pauses() -> None:
     world = World(1)
     world.down = {"10.0.0.1"}
-    times = []
+    times: list[float] = []
     while len(times) < 9:
         if world.look():
             times.append(world.now)

@@ -1,6 +1,7 @@
 """Forwarding as a state machine: every result of an exchange is put in by hand."""
 
 from collections.abc import Callable
+from typing import Any
 
 import dns.edns
 import dns.flags
@@ -29,6 +30,7 @@ from svcdns.plugins.base import (
 from svcdns.plugins.commands import Exchange, Exchanged, Result, Transport, Unanswered
 from tests.support.corefile import Outside, directives, set_up
 from tests.support.serving import CLIENT, TCP_CLIENT, always, question, server_of
+from tests.support.wire import edns_option
 
 SILENCE = Unanswered("read udp 192.0.2.9:4->192.0.2.1:53: i/o timeout", timeout=True)
 
@@ -36,8 +38,8 @@ SILENCE = Unanswered("read udp 192.0.2.9:4->192.0.2.1:53: i/o timeout", timeout=
 class World:
     """One server with a ``forward`` directive and nobody outside."""
 
-    def __init__(self, text: str, **settings: object) -> None:
-        self.outside = Outside(**settings)  # type: ignore[arg-type]
+    def __init__(self, text: str, **settings: Any) -> None:
+        self.outside = Outside(**settings)
         self.plugin = forward.setup(directives(text), self.outside.context())
         self.rest = always(Reply(Response(rcode=5)), "rest")
         self.reasons: list[str] = []
@@ -48,7 +50,7 @@ class World:
         name: str = "www.example. A",
         client: Client = CLIENT,
         now: float = 0.0,
-        **more: object,
+        **more: Any,
     ) -> "Rendered | Ask":
         return self.server.respond(question(name, **more), client, now)
 
@@ -57,7 +59,7 @@ class World:
         script: list[Result | Callable[[Exchange], Result]],
         name: str = "www.example. A",
         client: Client = CLIENT,
-        **more: object,
+        **more: Any,
     ) -> tuple[dns.message.Message, list[Exchange]]:
         """Answer the exchanges of one query from *script*; give the answer and the exchanges."""
         step: object = self.ask(name, client, **more)
@@ -142,7 +144,7 @@ def test_errors_of_the_upstream_are_its_answer(rcode: str) -> None:
 def test_the_query_is_sent_as_it_came_but_for_what_concerns_one_hop() -> None:
     world = World("forward . 192.0.2.1")
     options = [
-        dns.edns.GenericOption(10, b"12345678"),
+        edns_option(10, b"12345678"),
         dns.edns.ECSOption("198.51.100.0", 24),
     ]
 
@@ -372,6 +374,7 @@ def test_next_has_the_next_directive_asked(
     option: str, answer: Callable[[Exchange], Result], passed: bool
 ) -> None:
     world = World(f"forward . 192.0.2.1 {{\n{option}\n}}\nforward . 192.0.2.2")
+    script: list[Result | Callable[[Exchange], Result]]
     script = [answer, answering()] if passed else [answer]
 
     assert len(world.run(script)[1]) == len(script)

@@ -13,6 +13,7 @@ from svcdns.plugins.forwardattempts import NO_HEALTHY, TOTAL_SECONDS, Attempts, 
 from svcdns.plugins.forwardoptions import Options
 from svcdns.plugins.proxies import Proxies, ProxyMetrics
 from tests.support.serving import CLIENT, TCP_CLIENT, question
+from tests.support.wire import edns_option
 
 
 def query(text: str = "www.Example. A", **settings: object) -> Query:
@@ -85,10 +86,10 @@ def test_no_attempt_goes_beyond_the_time_of_all() -> None:
 def test_the_question_goes_on_and_what_concerns_the_client_alone_does_not() -> None:
     """RFC 7873 §5, RFC 7828 §3.2, RFC 7830: cookie, keepalive and padding are hop by hop."""
     options = [
-        dns.edns.GenericOption(10, b"12345678"),
-        dns.edns.GenericOption(11, b""),
-        dns.edns.GenericOption(12, bytes(8)),
-        dns.edns.GenericOption(8, bytes.fromhex("00011800c00002")),
+        edns_option(10, b"12345678"),
+        edns_option(11, b""),
+        edns_option(12, bytes(8)),
+        edns_option(8, bytes.fromhex("00011800c00002")),
     ]
     wire = query_wire(query(cd=True, rd=False, use_edns=0, payload=1400, options=options))
     message = dns.message.from_wire(wire)

@@ -1,5 +1,6 @@
 """Hosts in a chain: what is answered, what falls through, what a changed file does."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import dns.flags
@@ -47,9 +48,9 @@ class Bench:
         )
         self.server: Server = server_of([self.plugin, self.behind], registry=self.outside.registry)
 
-    def _changed(self, owners: object) -> None:
-        self.dropped += owners  # type: ignore[operator]  # what it is told
-        self.server.drop(owners)  # type: ignore[arg-type]
+    def _changed(self, owners: Iterable[str]) -> None:
+        self.dropped += owners
+        self.server.drop(owners)
 
     @property
     def need(self) -> WatchFile:

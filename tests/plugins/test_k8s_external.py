@@ -10,9 +10,10 @@ from svcdns.kube.objects import Kind
 from svcdns.kube.source import ApiSource
 from svcdns.kube.store import Store
 from svcdns.plugins.base import Failed, Handler, Outcome, Plugin, Reply, Request
+from svcdns.plugins.clusters import Cluster
 from svcdns.plugins.commands import Transport
 from svcdns.plugins.k8s_external import setup
-from svcdns.plugins.kubernetes import Cluster, Kubernetes, owners_of
+from svcdns.plugins.kubernetes import Kubernetes, owners_of
 from svcdns.plugins.server import Server
 from svcdns.zones.index import ClusterIndex
 from svcdns.zones.options import ZoneOptions

@@ -92,7 +92,7 @@ def test_a_bad_weight_file_is_refused_with_its_line() -> None:
 def _first(plugin: loadbalance.Loadbalance, question: str = "web.example. A") -> str:
     reply = Reply(Response(answer=ADDRESSES), "x", Storable())
     message = answer(server_of([plugin, always(reply)]), question)
-    return message.answer[0][0].to_text()
+    return str(message.answer[0][0])
 
 
 def test_weights_follow_their_file() -> None:

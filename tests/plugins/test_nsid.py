@@ -1,3 +1,5 @@
+from typing import Any
+
 import dns.edns
 import pytest
 from msgspec.structs import replace
@@ -22,7 +24,7 @@ def serving(text: str = "nsid", outcome: Reply | Failed | None = None) -> Server
     return server_of([nsid.setup(directives(text), context), always(outcome or reply)])
 
 
-def options(server: Server, **settings: object) -> dict[int, bytes]:
+def options(server: Server, **settings: Any) -> dict[int, bytes]:
     message = answer(server, "a.test A", **settings)
     return {option.otype: option.to_wire() or b"" for option in message.options}
 

@@ -8,6 +8,7 @@ from svcdns.plugins.base import Client, Failed, Request
 from svcdns.plugins.commands import Transport
 from svcdns.plugins.rewriteedns import EdnsRule
 from tests.support.serving import question
+from tests.support.wire import edns_option
 
 CLIENT = Client("192.0.2.77", 4000, Transport.TCP, "192.0.2.1", 53)
 CLIENT6 = Client("2001:db8::ffff:77", 4000, Transport.UDP, "2001:db8::1", 53)
@@ -28,7 +29,7 @@ def options(rule: EdnsRule, asked: Request) -> tuple[tuple[int, bytes], ...] | N
     return applied.query.edns.options
 
 
-OLD = [dns.edns.GenericOption(0xFFEE, b"old"), dns.edns.GenericOption(0xFFEF, b"other")]
+OLD = [edns_option(0xFFEE, b"old"), edns_option(0xFFEF, b"other")]
 OTHER = (0xFFEF, b"other")
 
 ROWS = [
@@ -92,5 +93,6 @@ def test_the_subnet_is_the_clients(client: Client, data: bytes) -> None:
     assert applied is not None
     assert applied.per_client
     # read back by somebody else
-    ecs = dns.edns.ECSOption.from_wire_parser(8, dns.wire.Parser(data))
+    ecs = dns.edns.ECSOption.from_wire_parser(dns.edns.OptionType.ECS, dns.wire.Parser(data))
+    assert isinstance(ecs, dns.edns.ECSOption)
     assert ecs.srclen in (24, 56)

@@ -1,5 +1,7 @@
 """Both ends of a query: what a server does itself."""
 
+from typing import Any
+
 import dns.edns
 import dns.flags
 import dns.message
@@ -36,6 +38,7 @@ from tests.support.serving import (
     rows,
     server_of,
 )
+from tests.support.wire import edns_option
 
 
 def a_record(number: int = 1) -> Record:
@@ -64,7 +67,7 @@ BARE = [
 
 @pytest.mark.parametrize(("rule", "plugins", "text", "settings", "rcode"), BARE)
 def test_errors_without_a_writer_are_bare(
-    rule: str, plugins: list[Scripted], text: str, settings: dict[str, object], rcode: str
+    rule: str, plugins: list[Scripted], text: str, settings: dict[str, Any], rcode: str
 ) -> None:
     found = answer(server_of(plugins), text, **settings)
 
@@ -198,7 +201,7 @@ def test_a_bug_in_a_plugin_costs_its_query_and_is_counted(plugin: Scripted) -> N
     told: list[str] = []
     server._panic = lambda question, error: told.append(f"{question}: {error}")
 
-    outcome = server.respond(question("a.test A"), CLIENT, 0.0)
+    outcome: Outcome = server.respond(question("a.test A"), CLIENT, 0.0)
     if isinstance(outcome, Ask):
         outcome = outcome.resume(None, 0.0)
 
@@ -241,10 +244,10 @@ def test_forgetting_empties_every_table() -> None:
     assert (stored(server), stored(server, Transport.TCP)) == (0, 0)
 
 
-COOKIE = dns.edns.GenericOption(10, b"12345678")
+COOKIE = edns_option(10, b"12345678")
 
 
-def asked_twice(server: Server, text: str, **settings: object) -> dns.message.Message:
+def asked_twice(server: Server, text: str, **settings: Any) -> dns.message.Message:
     """Ask as the UDP loop does: the table first."""
     wire = question(text, **settings)
     stored = server.table(Transport.UDP, "1").find(wire[2:], 0.0)
@@ -263,7 +266,7 @@ def test_questions_that_never_come_twice_alike_share_one_answer() -> None:
     )
     server = server_of([plugin])
     for number, name in enumerate(("A.Test.", "a.test.", "A.TEST.", "a.tesT.", "A.Test.")):
-        cookie = dns.edns.GenericOption(10, bytes((number,)) * 8)
+        cookie = edns_option(10, bytes((number,)) * 8)
         found = asked_twice(server, f"{name} A", use_edns=0, options=[cookie])
         assert found.answer[0][0].to_text() == "10.0.0.1"
         assert found.answer[0].name.to_text() == name
@@ -363,7 +366,7 @@ def test_an_nsid_is_stored_for_who_asks_for_one() -> None:
     """J9."""
     server = server_of([always(Reply(Response(nsid=b"me"), store=Storable()))])
     asks: list[dict[str, object]] = [
-        {"options": [dns.edns.GenericOption(3, b"")]},
+        {"options": [edns_option(3, b"")]},
         {"options": [COOKIE]},
         {"options": []},
     ]

@@ -1,5 +1,7 @@
 """Answers of templates, read by dnspython."""
 
+from typing import Any
+
 import pytest
 
 from svcdns.dns.response import Record, Response
@@ -25,7 +27,7 @@ def templates(text: str, registry: Registry | None = None) -> Templates:
 
 
 def ask(
-    text: str, question: str, **settings: object
+    text: str, question: str, **settings: Any
 ) -> tuple[str, str, list[str], list[str], list[str]]:
     return rows(answer(server_of([templates(text), always(Failed(5))]), question, **settings))
 

@@ -139,7 +139,7 @@ def built(text: str = COREFILE) -> Configuration:
     def panic(asked: str, error: Exception) -> None:
         raise error
 
-    nothing = [].append
+    nothing = list[object]().append
     environment = Environment(
         registry=Registry(), clusters=Clusters(lambda: 0.0), read=read, random=lambda: 0.0,
         clock=lambda: 0.0, wall=lambda: 0.0, warn=nothing, write=nothing, panic=panic, spawn=nothing,

@@ -14,13 +14,15 @@ from svcdns.plugins.workers import (
     Report,
     Restarts,
     Serving,
+    ToFirst,
     Told,
+    ToWorker,
     frame,
     to_first,
     to_worker,
 )
 
-TO_WORKER = [
+TO_WORKER: list[ToWorker] = [
     Changed("api", Kind.SERVICE, ("default", "web"), b"\x00\xff"),
     Changed("api", Kind.NAMESPACE, ("", "gone"), b""),
     Marked("api", (Kind.SERVICE, Kind.NAMESPACE), 1_700_000_000, 0),
@@ -45,7 +47,7 @@ def test_messages_arrive_in_order_however_they_are_cut(size: int) -> None:
 
 
 def test_what_a_worker_says_arrives() -> None:
-    said = [Serving(), Beat(1), Told(3, (), Usage(1.5, 4096, 7))]
+    said: list[ToFirst] = [Serving(), Beat(1), Told(3, (), Usage(1.5, 4096, 7))]
 
     assert list(to_first().feed(b"".join(map(frame, said)))) == said
 

@@ -351,7 +351,7 @@ class TestPlanner:
         assert not planner.update()
 
     def test_another_zone_of_this_node_recomputes_everything_r62(self) -> None:
-        hints = {"hints": {"forZones": [{"name": "b"}]}}
+        hints: dict[str, Any] = {"hints": {"forZones": [{"name": "b"}]}}
         store = stored(
             node_object(),
             service("web", "10.96.5.5"),

@@ -24,7 +24,7 @@ def run(code: bytes, source: str) -> bool:
             case 0x15:
                 at += jump_true if accumulator == constant else jump_false
             case 0x06:
-                return constant != 0
+                return bool(constant)
             case _:
                 raise AssertionError(f"unknown instruction {operation:#x}")
 

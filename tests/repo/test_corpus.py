@@ -64,7 +64,7 @@ def test_globs_of_k3s_that_match_nothing_are_only_warnings() -> None:
 
 
 def _named(text: str, name: str, **env: str) -> tuple[Directive, ...]:
-    return _parse(". {\n" + text + "\n}", **env)[0].named(name)
+    return _parse(". {\n" + text + "\n}", None, **env)[0].named(name)
 
 
 ODD = [

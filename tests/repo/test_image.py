@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from svcdns import cli
 
@@ -51,7 +51,7 @@ def _asked() -> list[Requirement]:
     return [Requirement(text) for text in texts]
 
 
-def _closure(needs: list[Requirement]) -> dict[str, str]:
+def _closure(needs: list[Requirement]) -> dict[NormalizedName, str]:
     """Names and versions of everything that is needed at run time, as installed here."""
     found = {canonicalize_name(need.name): metadata.version(need.name) for need in needs}
     waiting = [(need.name, frozenset(need.extras)) for need in needs]

@@ -1,6 +1,7 @@
 """Kubernetes objects in few words, and a store filled with them."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -25,7 +26,7 @@ def service(
     *addresses: str,
     ports: Iterable[str] = (),
     external_name: str = "",
-    **spec: object,
+    **spec: Any,
 ) -> Service:
     """Make a Service of ``ns/name``; *ports* are ``name:protocol:number``, headless is ``None``."""
     space, name = key.split("/")
@@ -70,7 +71,7 @@ def endpoint_slice(
     return msgspec.convert(body, EndpointSlice)
 
 
-def endpoint(address: str, *, ready: bool | None = None, **fields: object) -> dict[str, object]:
+def endpoint(address: str, *, ready: bool | None = None, **fields: Any) -> dict[str, object]:
     """Make one endpoint: ``endpoint("10.0.0.1", ready=False, hostname="a")``."""
     conditions = {} if ready is None else {"conditions": {"ready": ready}}
     return {"addresses": [address], **conditions, **fields}
@@ -95,7 +96,7 @@ def store_of(*objects: KubeObject, synced: bool = True) -> Store:
     return store
 
 
-def balanced(key: str, *ingress: dict[str, str], **spec: object) -> Service:
+def balanced(key: str, *ingress: dict[str, str], **spec: Any) -> Service:
     found = service(key, "10.96.0.9", ports=("http:TCP:80",), **spec)
     status = msgspec.convert({"loadBalancer": {"ingress": list(ingress)}}, ServiceStatus)
     return msgspec.structs.replace(found, status=status)

@@ -52,7 +52,7 @@ class Outside:
             random=random,
             warn=self.warnings.append,
             wall=lambda: 0.0,
-            shared=self.shared,  # type: ignore[arg-type]  # any key is hashable here
+            shared=self.shared,
             write=self.lines.append,
             clock=lambda: self.now,
         )

@@ -40,7 +40,7 @@ _srv SRV 0 1 80 web
 
 def zone_of(text: bytes) -> Zone:
     """Make the zone of a zone file that includes no other."""
-    found = parse(text, ORIGIN, "db", {}.__getitem__)
+    found = parse(text, ORIGIN, "db", dict[str, bytes]().__getitem__)
     return Zone(ORIGIN, found.records, found.soa)
 
 

@@ -688,10 +688,10 @@ CONTESTS = (
     ),
 )
 
-ZONE_A = {"hints": {"forZones": [{"name": "a"}]}}
-ZONE_B = {"hints": {"forZones": [{"name": "b"}]}}
-HERE = {"hints": {"forNodes": [{"name": "node-1"}], "forZones": [{"name": "a"}]}}
-THERE = {"hints": {"forNodes": [{"name": "node-2"}], "forZones": [{"name": "b"}]}}
+ZONE_A: dict[str, Any] = {"hints": {"forZones": [{"name": "a"}]}}
+ZONE_B: dict[str, Any] = {"hints": {"forZones": [{"name": "b"}]}}
+HERE: dict[str, Any] = {"hints": {"forNodes": [{"name": "node-1"}], "forZones": [{"name": "a"}]}}
+THERE: dict[str, Any] = {"hints": {"forNodes": [{"name": "node-2"}], "forZones": [{"name": "b"}]}}
 MOVED = {
     **node_object(),
     "metadata": {"name": "node-1", "labels": {"topology.kubernetes.io/zone": "b"}},

@@ -4,7 +4,8 @@ from svcdns.corefile.fallthrough import Fallthrough
 from svcdns.kube.objects import Kind, KubeObject
 from svcdns.kube.source import ApiSource
 from svcdns.kube.store import Store
-from svcdns.plugins.kubernetes import Cluster, Kubernetes
+from svcdns.plugins.clusters import Cluster
+from svcdns.plugins.kubernetes import Kubernetes
 from svcdns.zones.index import ClusterIndex
 from svcdns.zones.options import ZoneOptions
 from svcdns.zones.zone import ClusterZones

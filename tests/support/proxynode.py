@@ -41,7 +41,10 @@ class Node:
         self.log = path / "log"
         self.proxy: subprocess.Popen[bytes] | None = None
         self.api = self._popen(sys.executable, "-m", "tests.support.remoteapi", text=True)
-        url = self.api.stdout.readline().strip()
+        assert self.api.stdin
+        assert self.api.stdout
+        self._ask, self._said = self.api.stdin, self.api.stdout
+        url = self._said.readline().strip()
         kubeconfig = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -75,9 +78,9 @@ class Node:
         )
 
     def put(self, *objects: dict[str, Any], delete: tuple[str, ...] = ()) -> None:
-        self.api.stdin.write(json.dumps({"put": objects, "delete": delete}) + "\n")
-        self.api.stdin.flush()
-        assert self.api.stdout.readline() == "\n"
+        self._ask.write(json.dumps({"put": objects, "delete": delete}) + "\n")
+        self._ask.flush()
+        assert self._said.readline() == "\n"
 
     def start(self) -> None:
         with self.log.open("w") as log:
@@ -107,7 +110,7 @@ class Node:
         return outcomes
 
     def answers(self, pod: str, address: str = WEB) -> bool:
-        return self.connect(address=address)[0][0] == pod
+        return bool(self.connect(address=address)[0][0] == pod)
 
     def metric(self, name: str) -> float:
         script = (

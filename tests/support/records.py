@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import dns.name
 import dns.rdata
 import dns.rdatatype
+from dns.rdataclass import RdataClass
+from dns.rdatatype import RdataType
 
 from svcdns.dns.response import Record
 
@@ -12,8 +14,9 @@ from svcdns.dns.response import Record
 def zone_text(record: Record) -> str:
     """``owner ttl TYPE rdata``, names with a final dot."""
     owner, _ = dns.name.from_wire(record.owner, 0)
-    rdata = dns.rdata.from_wire(record.rrclass, record.rrtype, record.rdata, 0, len(record.rdata))
-    return f"{owner} {record.ttl} {dns.rdatatype.to_text(record.rrtype)} {rdata.to_text()}"
+    rrclass, rrtype = RdataClass.make(record.rrclass), RdataType.make(record.rrtype)
+    rdata = dns.rdata.from_wire(rrclass, rrtype, record.rdata, 0, len(record.rdata))
+    return f"{owner} {record.ttl} {dns.rdatatype.to_text(rrtype)} {rdata.to_text()}"
 
 
 def zone_texts(records: Iterable[Record]) -> list[str]:

@@ -1,6 +1,7 @@
 """Servers for tests: plugins in, decoded answers out."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import dns.flags
 import dns.message
@@ -85,11 +86,11 @@ def server_of(
     )
 
 
-def question(text: str, **settings: object) -> bytes:
+def question(text: str, **settings: Any) -> bytes:
     """Make a query message of ``name TYPE``; *settings* are dnspython's, and ``cd``, ``rd``."""
     name, rrtype = text.split()
     cd, rd = settings.pop("cd", False), settings.pop("rd", True)
-    message = dns.message.make_query(dns.name.from_text(name), rrtype, **settings)  # type: ignore[arg-type]
+    message = dns.message.make_query(dns.name.from_text(name), rrtype, **settings)
     if cd:
         message.flags |= dns.flags.CD
     if not rd:
@@ -98,7 +99,7 @@ def question(text: str, **settings: object) -> bytes:
 
 
 def answer(
-    server: Server, text: str, client: Client = CLIENT, **settings: object
+    server: Server, text: str, client: Client = CLIENT, **settings: Any
 ) -> dns.message.Message:
     """Ask a server and decode its one answer with dnspython."""
     rendered = server.respond(question(text, **settings), client, 0.0)
@@ -109,14 +110,12 @@ def answer(
 
 def rows(message: dns.message.Message) -> tuple[str, str, list[str], list[str], list[str]]:
     """Give rcode, flags and the three sections as sorted zone text."""
-    return (
-        dns.rcode.to_text(message.rcode()),
-        dns.flags.to_text(message.flags).lower(),
-        *(
-            sorted(line for rrset in section for line in rrset.to_text().split("\n"))
-            for section in (message.answer, message.authority, message.additional)
-        ),
+    answers, authority, additional = (
+        sorted(line for rrset in section for line in rrset.to_text().split("\n"))
+        for section in (message.answer, message.authority, message.additional)
     )
+    flags = dns.flags.to_text(message.flags).lower()
+    return dns.rcode.to_text(message.rcode()), flags, answers, authority, additional
 
 
 def request(text: str) -> Request:

@@ -42,3 +42,14 @@ def records(section: list[dns.rrset.RRset]) -> list[str]:
 def flags(message: dns.message.Message) -> str:
     """Name the flags: ``QR AA RD``."""
     return dns.flags.to_text(message.flags)
+
+
+def edns_option(number: int, data: bytes) -> dns.edns.Option:
+    """Make an EDNS option; *number* may be nobody's."""
+    return dns.edns.GenericOption(dns.edns.OptionType.make(number), data)
+
+
+def rrset(line: str) -> dns.rrset.RRset:
+    """Read ``owner ttl class type rdata``."""
+    owner, ttl, rrclass, rrtype, rdata = line.split(maxsplit=4)
+    return dns.rrset.from_text(owner, int(ttl), rrclass, rrtype, rdata)

@@ -116,8 +116,8 @@ class World:
             if name.startswith("node"):
                 for family in (4, 6):
                     place.run("ip", "addr", "add", ADDRESSES[family][name], "dev", "lo")
-        for pod, node in PODS.items():
-            self._link(node, pod)
+        for pod, host in PODS.items():
+            self._link(host, pod)
         self._link("node", "node-2")
         self._link("node", "external")
         node, outside = self["node"], self["external"]

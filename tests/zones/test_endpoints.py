@@ -1,5 +1,7 @@
 """Names of endpoints."""
 
+from typing import Any
+
 import pytest
 
 from svcdns.zones.endpoints import dashed, endpoint_name, ready_addresses
@@ -26,7 +28,7 @@ NAMES = [
 
 @pytest.mark.parametrize(("why", "fields", "pod_names", "name"), NAMES)
 def test_the_first_name_that_applies_wins(
-    why: str, fields: dict[str, object], pod_names: bool, name: str
+    why: str, fields: dict[str, Any], pod_names: bool, name: str
 ) -> None:
     """D8."""
     found = (endpoint_slice("ns/a", endpoint("10.0.0.1", **fields)).endpoints or ())[0]

@@ -1,5 +1,7 @@
 """What addresses point back to."""
 
+from typing import Any
+
 from svcdns.zones.index import ClusterIndex
 from svcdns.zones.options import ZoneOptions
 from svcdns.zones.reverse import targets
@@ -14,7 +16,7 @@ CLUSTER = (
 )
 
 
-def point(address: str, **options: frozenset[str]) -> list[tuple[str, ...]]:
+def point(address: str, **options: Any) -> list[tuple[str, ...]]:
     index = ClusterIndex(store_of(*CLUSTER), wall=lambda: 0.0)
     return sorted(targets(address, index, ZoneOptions(zones=(b"\x00",), **options)))
 
