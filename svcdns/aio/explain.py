@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from svcdns.aio.environment import environment
 from svcdns.aio.forwarding import NODE_ADDRESS, can_bind
 from svcdns.aio.manifests import ManifestDirectory
@@ -19,6 +21,7 @@ from svcdns.errors import ConfigError
 from svcdns.kube.inventory import Inventory
 from svcdns.kube.manifests import parse
 from svcdns.kube.mirroring import Endpoints
+from svcdns.kube.source import ApiSource
 from svcdns.metrics import Registry
 from svcdns.plugins.build import Configuration, build
 from svcdns.plugins.clusters import Clusters
@@ -69,6 +72,8 @@ def fill_from_objects(configuration: Configuration, files: Iterable[str]) -> lis
         except OSError as error:
             raise ConfigError(f"{file}: {(error.strerror or str(error)).lower()}") from error
         said += [str(notice) for notice in manifest.notices]
+        if not manifest.objects:
+            said.append(f"{file}: holds no object that DNS or the proxy reads")
         for cluster in configuration.clusters:
             for one in manifest.objects:
                 if not isinstance(one.object, Endpoints):
@@ -78,16 +83,24 @@ def fill_from_objects(configuration: Configuration, files: Iterable[str]) -> lis
     return said
 
 
-async def fill_from_clusters(configuration: Configuration, seconds: float) -> None:
+async def fill_from_clusters(
+    configuration: Configuration, seconds: float, *, kubeconfig: str = ""
+) -> None:
     """Read every cluster that the configuration names, once.
+
+    Args:
+        configuration: Whose stores are filled.
+        seconds: How long that may take.
+        kubeconfig: Leads to the API in place of what the configuration says, unless empty.
 
     Raises:
         ConfigError: One of them was not listed within *seconds*.
     """
     feed = import_module("svcdns.aio.feed").feed
     tasks = [
-        asyncio.ensure_future(feed(one.source, one.store, log=log, registry=Registry()))
+        asyncio.ensure_future(feed(source, one.store, log=log, registry=Registry()))
         for one in configuration.clusters
+        for source in [_by_kubeconfig(one.source, kubeconfig) if kubeconfig else one.source]
     ]
     try:
         async with asyncio.timeout(seconds):
@@ -109,6 +122,11 @@ async def fill_from_clusters(configuration: Configuration, seconds: float) -> No
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _by_kubeconfig(source: ApiSource, path: str) -> ApiSource:
+    """Have the same objects come by way of a kubeconfig."""
+    return replace(source, endpoint="", tls=(), kubeconfig=path, context="")
 
 
 def ask_server(address: str, port: int, qname: bytes, qtype: int) -> Message:

@@ -55,7 +55,7 @@ async def load(
     except SvcdnsError:
         raise
     except (AttributeError, TypeError) as error:  # empty, or something else than a mapping
-        text = f"it is empty or does not have the form of a kubeconfig: {error}"
+        text = "it is empty or does not have the form of a kubeconfig"
         raise CredentialsError(_about(paths, text)) from error
     except Exception as error:  # the package answers odd files with whatever comes up
         raise CredentialsError(_about(paths, f"it cannot be used: {error}")) from error

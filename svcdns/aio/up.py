@@ -37,6 +37,8 @@ from svcdns.metrics import Registry
 from svcdns.plugins.base import HttpAnswer
 from svcdns.plugins.build import Configuration, build
 from svcdns.plugins.clusters import Clusters
+from svcdns.plugins.commands import Transport
+from svcdns.plugins.forwardoptions import Options, read_nameservers
 from svcdns.plugins.order import NAMES
 from svcdns.proxy.top import UP_METRICS_ADDRESS
 
@@ -112,10 +114,10 @@ def corefile(settings: Settings) -> str:
 def machine_upstreams(settings: Settings, path: Path = RESOLV_CONF) -> tuple[str, ...]:
     """Name this machine's resolvers; none when it has none, or when that is ourselves."""
     try:
-        words = [line.split() for line in path.read_text(errors="replace").splitlines()]
+        content = path.read_bytes()
     except OSError:
         return ()
-    servers = [line[1] for line in words if len(line) > 1 and line[0] == "nameserver"]
+    servers = [one.address for one in read_nameservers(content, Transport.UDP, Options())]
     if not servers or (settings.dns_port == 53 and settings.dns_address in servers):
         return ()
     return (str(path),)

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import sys
-from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
@@ -11,6 +10,7 @@ import msgspec
 from svcdns.aio import explain as shell
 from svcdns.aio import up
 from svcdns.aio.corefiles import parse_file
+from svcdns.cli import values
 from svcdns.corefile.parser import parse
 from svcdns.corefile.syntax import ServerBlock
 from svcdns.dns.constants import rcode_text, type_number
@@ -43,13 +43,14 @@ which endpoints are left out and for what reason, and where a connection would g
 Objects come from a directory of manifests as 'svcdns up' reads it (without any flag: the bundled
 demo), from saved objects, or from the cluster that a Corefile or a kubeconfig names."""
 
+DNS_PORT = 53
+
 CLUSTER_SECONDS = 30.0
 """How long a cluster is waited for."""
 
 STOCK = """\
 .:53 {{
     kubernetes {zone} in-addr.arpa ip6.arpa {{
-        kubeconfig {kubeconfig}
         pods insecure
         fallthrough in-addr.arpa ip6.arpa
         ttl 30
@@ -74,7 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-conf", "--conf", metavar="FILE",
         help="the Corefile; without --manifests and --objects the cluster that it names is read",
     )  # fmt: skip
-    parser.add_argument("--kubeconfig", metavar="FILE", help="the cluster of a kubeconfig")
+    parser.add_argument(
+        "--kubeconfig", metavar="FILE",
+        help="read the cluster of this kubeconfig; with -conf in place of the one that it names",
+    )  # fmt: skip
     parser.add_argument(
         "--zone", default="cluster.local", metavar="ZONE",
         help="the cluster zone, where no Corefile says it (default: cluster.local)",
@@ -100,12 +104,13 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: The question, the Corefile or the objects cannot be read.
     """
+    _check(args)
     blocks = _blocks(args)
     configuration = shell.configure(blocks)
-    _fill(args, configuration)
     servers = [one for one in configuration.servers if one.listen.scheme == "dns"]
     if not servers:
-        raise ConfigError("the Corefile has no server for plain DNS")
+        raise ConfigError(f"{args.conf}: the Corefile has no server for plain DNS, which is asked")
+    _fill(args, configuration)
     explanation = _explain(args, configuration, servers[0], blocks)
     said, differs = _said(args, explanation)
     if args.output == "json":
@@ -115,6 +120,28 @@ def run(args: argparse.Namespace) -> int:
         print(explaintext.to_text(explanation), end="")
         print("".join(f"{line}\n" for line in said), end="")
     return 1 if differs else 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Check the flags, and that they go together.
+
+    Raises:
+        ConfigError: They do not, or one of them cannot be used.
+    """
+    sources = {"--manifests": [args.manifests], "--objects": args.objects or ()}
+    sources |= {"--kubeconfig": [args.kubeconfig]}
+    for flag, paths in ({"-conf": [args.conf]} | sources).items():
+        if "" in paths:
+            raise ConfigError(f"{flag}: the name of the file is empty")
+    given = [flag for flag, paths in sources.items() if any(paths)]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)}: objects come from one of them")
+    args.zone = values.zone("--zone", args.zone)
+    args.client = values.address("--client", args.client)
+    if args.from_namespace is not None:
+        values.namespace("--from-namespace", args.from_namespace)
+    if args.server is not None:
+        values.endpoint("--server", args.server, DNS_PORT)
 
 
 def _blocks(args: argparse.Namespace) -> tuple[ServerBlock, ...]:
@@ -128,7 +155,7 @@ def _blocks(args: argparse.Namespace) -> tuple[ServerBlock, ...]:
             what = (error.strerror or str(error)).lower()
             raise ConfigError(f"open {args.conf}: {what}") from error
     if args.kubeconfig:
-        source, text = "built in", STOCK.format(zone=args.zone, kubeconfig=args.kubeconfig)
+        source, text = "built in", STOCK.format(zone=args.zone)
     else:
         settings = up.Settings(Path(), zone=args.zone, upstreams=())
         settings = msgspec.structs.replace(settings, upstreams=up.machine_upstreams(settings))
@@ -144,7 +171,8 @@ def _fill(args: argparse.Namespace, configuration: Configuration) -> None:
         directory = Path(args.manifests) if args.manifests else up.demo_directory()
         shell.fill_from_manifests(configuration, directory)
     else:
-        asyncio.run(shell.fill_from_clusters(configuration, CLUSTER_SECONDS))
+        path = args.kubeconfig or ""
+        asyncio.run(shell.fill_from_clusters(configuration, CLUSTER_SECONDS, kubeconfig=path))
 
 
 def _explain(
@@ -156,10 +184,10 @@ def _explain(
     plugins = [one for one in configuration.plugins if isinstance(one, Kubernetes)]
     zone = spelled(plugins[0].zones.options.primary) if plugins else args.zone
     search = search_path(args.from_namespace, zone) if args.from_namespace else ()
-    client = Client(_address("--client", args.client), 40000)
+    client = Client(args.client, 40000)
     attempts: list[Attempt] = []
     for name in _names(args.name, search):
-        qtype = _type(args.type) if args.type else default_type(name)
+        qtype = _type(args.type) if args.type is not None else default_type(name)
         attempts.append(ask(server, blocks, name, qtype, client))
         if attempts[-1].answered:
             break
@@ -169,6 +197,8 @@ def _explain(
 
 
 def _names(text: str, search: tuple[str, ...]) -> list[bytes]:
+    if not text:
+        raise ConfigError("NAME is empty: name what to explain, '.' for the root")
     try:
         return [name_of(text)]
     except ValueError:
@@ -198,14 +228,11 @@ def _said(args: argparse.Namespace, explanation: Explanation) -> tuple[list[str]
     """Put the question to the running server; say what it said, and whether that differs."""
     if not args.server:
         return [], False
-    host, _, port = args.server.rpartition(":")
-    if not host or not port.isdigit() or (":" in host and not host.startswith("[")):
-        host, port = args.server, "53"
     last = explanation.attempts[-1]
-    address = _address("--server", host.strip("[]"))
+    address, port = values.endpoint("--server", args.server, DNS_PORT)
     qtype = type_number(last.type)
     assert qtype is not None
-    message = shell.ask_server(address, int(port), from_text(last.name), qtype)
+    message = shell.ask_server(address, port, from_text(last.name), qtype)
     records = sorted(record_to_text(record) for record in message.answer)
     found, expected = ([_timeless(one) for one in some] for some in (records, sorted(last.answer)))
     result = "NODATA" if not (message.rcode or message.answer) else rcode_text(message.rcode)
@@ -221,10 +248,3 @@ def _said(args: argparse.Namespace, explanation: Explanation) -> tuple[list[str]
 def _timeless(record: str) -> tuple[str, str]:
     owner, _ttl, rest = record.split(" ", 2)
     return owner, rest
-
-
-def _address(flag: str, text: str) -> str:
-    try:
-        return str(ip_address(text))
-    except ValueError as error:
-        raise ConfigError(f"{flag}: {text!r} is no IP address") from error

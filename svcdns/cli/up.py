@@ -8,8 +8,15 @@ from pathlib import Path
 
 from svcdns.aio import logs
 from svcdns.aio.up import Settings, Up, demo_directory
+from svcdns.cli import values
 from svcdns.errors import ConfigError
 from svcdns.hostport import host_port
+from svcdns.plugins.forwardoptions import (
+    MAX_UPSTREAMS,
+    Options,
+    find_target,
+    read_nameservers,
+)
 from svcdns.proxy.top import UP_METRICS_ADDRESS
 
 HELP = """\
@@ -18,8 +25,8 @@ Manifests in DIR become a working service network on loopback: DNS, cluster IPs,
 Reads Namespace, Service, Pod, EndpointSlice, Endpoints and Node from *.yaml, *.yml and *.json, and
 follows edits.  No cluster, no root.  Without DIR it serves the bundled demo."""
 
-_ZONE = re.compile(r"[a-z0-9_]([-a-z0-9_.]*[a-z0-9_])?")
-_UPSTREAM = re.compile(r"[^\s{}#\"]+")
+_WORD = re.compile(r"[^\s{}#\"]+")
+"""What stands in a Corefile as it is."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the Node to be, for traffic policies and topology (default: the first declared)",
     )  # fmt: skip
     parser.add_argument(
+        "-v", "--verbose", action="store_true",
+        help="log every detail, also each line of what is otherwise summed up in one",
+    )  # fmt: skip
+    parser.add_argument(
         "--access-log", action="store_true",
         help="log each forwarded connection and UDP session when it is over",
     )  # fmt: skip
@@ -70,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: A flag, the directory or a port cannot be used.
     """
     settings = settings_of(args)
-    writer = logs.set_up()
+    writer = logs.set_up(debug=args.verbose)
     try:
         return asyncio.run(Up(settings, writer).run())
     finally:
@@ -83,33 +94,57 @@ def settings_of(args: argparse.Namespace) -> Settings:
     Raises:
         ConfigError: One of them cannot be used.
     """
-    try:
-        address = str(ip_address(args.dns_address))
-    except ValueError as error:
-        raise ConfigError(f"--dns-address: {args.dns_address!r} is not an IP address") from error
-    if not 0 < args.dns_port < 65536:
-        raise ConfigError(f"--dns-port: must be 1 to 65535, not {args.dns_port}")
-    zone = args.zone.lower().removesuffix(".")
-    if not _ZONE.fullmatch(zone) or ".." in zone:
-        raise ConfigError(f"--zone: {args.zone!r} is not a domain name")
-    upstreams: tuple[str, ...] | None = None
-    if args.upstream:
-        upstreams = tuple(one for one in args.upstream if one != "none")
-        for one in upstreams:
-            if not _UPSTREAM.fullmatch(one):
-                raise ConfigError(f"--upstream: {one!r} is not a resolver")
-    directory = Path(args.directory) if args.directory else demo_directory()
+    if args.directory == "":
+        raise ConfigError("DIR is empty: name a directory of manifests, or none for the demo")
     return Settings(
-        directory,
-        address,
-        args.dns_port,
-        zone,
-        upstreams,
+        Path(args.directory) if args.directory else demo_directory(),
+        values.address("--dns-address", args.dns_address),
+        values.port("--dns-port", args.dns_port),
+        values.zone("--zone", args.zone),
+        _upstreams(args),
         not args.no_proxy,
         args.node,
         _metrics_address(args.metrics_address),
         args.access_log,
     )
+
+
+def _upstreams(args: argparse.Namespace) -> tuple[str, ...] | None:
+    """Check ``--upstream``; None: not given, empty: none."""
+    words: list[str] = args.upstream or []
+    if not words:
+        return None
+    if "none" in words:
+        if len(words) > 1:
+            raise ConfigError("--upstream: 'none' stands alone, without another resolver")
+        return ()
+    if len(words) > MAX_UPSTREAMS:
+        raise ConfigError(f"--upstream: {len(words)} resolvers, where {MAX_UPSTREAMS} may be")
+    for word in words:
+        try:
+            _try_upstream(word, (args.dns_address, args.dns_port))
+        except (ValueError, OSError) as error:
+            raise ConfigError(f"--upstream: {word!r} is not a resolver: {error}") from error
+    return tuple(words)
+
+
+def _try_upstream(word: str, own: tuple[str, int]) -> None:
+    """Read a resolver as the plugin ``forward`` will.
+
+    Raises:
+        ValueError: It is none, or the server at *own* itself.
+    """
+    if not _WORD.fullmatch(word):
+        raise ValueError('it is empty, or has blanks or one of {}#"')
+    target = find_target(word, Options(), _content)
+    if target.upstream and (target.upstream.address, target.upstream.port) == own:
+        raise ValueError("it is this server itself")
+    if target.path and not read_nameservers(_content(target.path), target.transport, Options()):
+        raise ValueError("the file names no 'nameserver' with an address")
+
+
+def _content(path: str) -> bytes:
+    return Path(path).read_bytes()
 
 
 def _metrics_address(text: str | None) -> str | None:
@@ -123,6 +158,4 @@ def _metrics_address(text: str | None) -> str | None:
     except ValueError as error:
         what = f"--metrics-address: {text!r} is not ADDRESS:PORT, as {UP_METRICS_ADDRESS}"
         raise ConfigError(what) from error
-    if not 0 < port < 65536:
-        raise ConfigError(f"--metrics-address: the port must be 1 to 65535, not {port}")
-    return host_port(address, port)
+    return host_port(address, values.port("--metrics-address", port))

@@ -100,10 +100,9 @@ from svcdns.plugins.forwardoptions import (
     NAME,
     Options,
     Target,
-    read_host,
+    find_target,
     read_nameservers,
     read_options,
-    read_target,
 )
 from svcdns.plugins.forwardtargets import Targets
 from svcdns.plugins.proxies import Proxies, Proxy, ProxyMetrics
@@ -210,7 +209,7 @@ def _read(line: Line, context: Context) -> Forward:
     zones = line.zone()
     words = line.rest(at_least=1)
     options = read_options(line)
-    targets = [_read_target(line, word, options, context) for word in words]
+    targets = [_find_target(line, word, options, context) for word in words]
     forward = Forward(zones, targets, options, context)
     for target in targets:
         if target.path:
@@ -224,19 +223,8 @@ def _read(line: Line, context: Context) -> Forward:
     return forward
 
 
-def _read_target(line: Line, word: str, options: Options, context: Context) -> Target:
-    """Read a TO: what is no address is a file, and what is no file is a host name."""
+def _find_target(line: Line, word: str, options: Options, context: Context) -> Target:
     try:
-        target = read_target(word, options)
-        if not target.path:
-            return target
-        try:
-            context.read(target.path)
-        except OSError:
-            named = read_host(word, options)
-            if named is None:
-                raise ValueError(f"not an IP address or file: {target.path!r}") from None
-            return named
+        return find_target(word, options, context.read)
     except ValueError as error:
         raise line.error(str(error)) from error
-    return target

@@ -4,6 +4,7 @@ Parity: CoreDNS ``plugin/forward/setup.go``, ``plugin/pkg/parse/host.go``.
 """
 
 import re
+from collections.abc import Callable
 from ipaddress import ip_address
 
 from msgspec import Struct
@@ -182,6 +183,30 @@ class Target(Struct, frozen=True):
     host: str = ""
     model: Upstream | None = None
     "What the upstreams of a host name are but for their address."
+
+
+def find_target(text: str, options: Options, read: Callable[[str], bytes]) -> Target:
+    """Read one TO: what is no address is a file, and what is no file is a host name.
+
+    Args:
+        text: As in the Corefile.
+        options: For what all upstreams have in common.
+        read: Gives a file's content, or raises OSError.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    target = read_target(text, options)
+    if not target.path:
+        return target
+    try:
+        read(target.path)
+    except OSError:
+        named = read_host(text, options)
+        if named is None:
+            raise ValueError(f"not an IP address or file: {target.path!r}") from None
+        return named
+    return target
 
 
 def read_target(text: str, options: Options) -> Target:

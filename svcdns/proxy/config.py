@@ -241,6 +241,7 @@ def _completed(given: KubeProxyConfiguration) -> KubeProxyConfiguration:
 
 
 def _or(text: str, default: str) -> str:
+    """Take zero for "not set", as kube-proxy's defaults do (``v1alpha1/defaults.go``)."""
     return text if parse_duration(text) else default
 
 

@@ -69,7 +69,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("iptables-sync-period", "iptables.syncPeriod nftables.syncPeriod",
          "longest time between syncs"),
     Flag("iptables-min-sync-period", "iptables.minSyncPeriod nftables.minSyncPeriod",
-         "shortest time between syncs"),
+         "shortest time between syncs; 0s: 1s"),
     Flag("config-sync-period", "configSyncPeriod", "", Type.TEXT),
     Flag("conntrack-max-per-core", "conntrack.maxPerCore", "0: leave as it is", Type.INTEGER),
     Flag("conntrack-min", "conntrack.min", "least conntrack entries", Type.INTEGER),

@@ -43,6 +43,13 @@ REGISTER = (
         "address and port are compared, so no flow of somebody else's is cut",
     ),
     Deviation(
+        "R101",
+        "`minSyncPeriod: 0s` in a file means the default, 1 s; `--iptables-min-sync-period=0s` "
+        "means that nothing is gathered",
+        "`0s` is 1 s in both places; `1ms` gathers nothing. A change that comes alone is carried "
+        "out at once in any case: the period is counted from one start to the next",
+    ),
+    Deviation(
         "R120",
         "a family that never synced is not looked at by /healthz",
         "it counts as unhealthy when its first sync is overdue",

@@ -105,9 +105,20 @@ def test_a_directory_of_manifests_is_explained(
     [
         (["a..b"], "'a..b' is no domain name"),
         (["web", "NOTYPE"], "'NOTYPE' is no type of record"),
-        (["web", "--client", "me"], "--client: 'me' is no IP address"),
+        (["web", "--client", "me"], "--client: 'me' is not an IP address"),
         (["web", "--node", "n9"], "--node: there is no Node n9"),
-        (["web", "--server", "here:53"], "--server: 'here' is no IP address"),
+        (["web", "--server", "here:53"], "--server: 'here' is not an IP address"),
+        (["web", "--server", "127.0.0.1:99999"], "--server: '127.0.0.1:99999' is not ADDRESS"),
+        (["web", "--server", ":53"], "--server: ':53' is not ADDRESS[:PORT]: the address is"),
+        (["web", "--server", ""], "--server: '' is not ADDRESS[:PORT]: the address is missing"),
+        (["web", "--server", "[::1"], "--server: '[::1' is not ADDRESS[:PORT]: "),
+        ([""], "NAME is empty: name what to explain, '.' for the root"),
+        (["web", ""], "'' is no type of record"),
+        (["web", "--zone", "a b"], "--zone: 'a b' is not a domain name"),
+        (["web", "--from-namespace", "A b"], "--from-namespace: 'A b' cannot be the name of a"),
+        (["web", "--objects", ""], "--objects: the name of the file is empty"),
+        (["web", "--kubeconfig", ""], "--kubeconfig: the name of the file is empty"),
+        (["web", "--manifests", "x"], "--manifests and --objects: objects come from one of them"),
     ],
 )
 def test_what_cannot_be_asked_is_said(
@@ -131,6 +142,27 @@ def test_a_corefile_without_plain_dns_has_nothing_to_ask(
 
     assert main(["explain", "web", *sources]) == 1
     assert "no server for plain DNS" in capsys.readouterr().err
+
+
+def test_an_empty_corefile_has_nothing_to_ask(
+    sources: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "Corefile").write_text("")
+
+    assert main(["explain", "web", *sources]) == 1
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/Corefile: the Corefile has no server for plain DNS, which is asked\n"
+    )
+
+
+def test_objects_that_are_none_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "objects.yaml").write_text("")
+
+    assert (
+        main(["explain", "web.prod.svc.cluster.local", "--objects", f"{tmp_path}/objects.yaml"])
+        == 0
+    )
+    assert "objects.yaml: holds no object that DNS or the proxy reads" in capsys.readouterr().err
 
 
 def _says(monkeypatch: pytest.MonkeyPatch, *records: str) -> list[tuple[str, int]]:

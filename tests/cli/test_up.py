@@ -1,11 +1,13 @@
 """The flags of ``svcdns up``."""
 
 import argparse
+import logging
 from pathlib import Path
 
 import pytest
 
 from svcdns import cli
+from svcdns.aio import logs
 from svcdns.aio.up import Settings, demo_directory
 from svcdns.cli import main, up
 from svcdns.errors import ConfigError
@@ -40,10 +42,10 @@ def test_every_flag_counts() -> None:
     ("words", "message"),
     [
         (("--dns-address", "localhost"), "--dns-address: 'localhost' is not an IP address"),
-        (("--dns-port", "0"), "--dns-port: must be 1 to 65535, not 0"),
-        (("--dns-port", "65536"), "--dns-port: must be 1 to 65535, not 65536"),
+        (("--dns-port", "0"), "--dns-port: the port must be 1 to 65535, not 0"),
+        (("--dns-port", "65536"), "--dns-port: the port must be 1 to 65535, not 65536"),
         (("--zone", "a b"), "--zone: 'a b' is not a domain name"),
-        (("--zone", "a..b"), "--zone: 'a..b' is not a domain name"),
+        (("--zone", "a..b"), "--zone: 'a..b' is not a domain name: empty label in 'a..b'"),
         (("--zone", "."), "--zone: '.' is not a domain name"),
         (
             ("--metrics-address", "1054x"),
@@ -54,7 +56,43 @@ def test_every_flag_counts() -> None:
             "--metrics-address: 'h:1' is not ADDRESS:PORT, as 127.0.0.1:1054",
         ),
         (("--metrics-address", ":0"), "--metrics-address: the port must be 1 to 65535, not 0"),
-        (("--upstream", "1.1.1.1 }"), "--upstream: '1.1.1.1 }' is not a resolver"),
+        (("",), "DIR is empty: name a directory of manifests, or none for the demo"),
+        (
+            ("--zone", "10.in-addr.arpa"),
+            "--zone: '10.in-addr.arpa' is for the names of addresses: take another one",
+        ),
+        (
+            ("--upstream", "1.1.1.1 }"),
+            "--upstream: '1.1.1.1 }' is not a resolver: it is empty, or has blanks or one of {}#\"",
+        ),
+        (
+            ("--upstream", "9.9.9.9", "--upstream", "foo:bar"),
+            "--upstream: 'foo:bar' is not a resolver: invalid port 'bar'",
+        ),
+        (
+            ("--upstream", "grpc://9.9.9.9"),
+            "--upstream: 'grpc://9.9.9.9' is not a resolver:"
+            " unsupported protocol 'grpc' of grpc://9.9.9.9",
+        ),
+        (
+            ("--upstream", "/nonexistent"),
+            "--upstream: '/nonexistent' is not a resolver:"
+            " not an IP address or file: '/nonexistent'",
+        ),
+        (
+            ("--upstream", "/dev/null"),
+            "--upstream: '/dev/null' is not a resolver:"
+            " the file names no 'nameserver' with an address",
+        ),
+        (
+            ("--upstream", "127.0.0.1:1053"),
+            "--upstream: '127.0.0.1:1053' is not a resolver: it is this server itself",
+        ),
+        (
+            ("--upstream", "none", "--upstream", "9.9.9.9"),
+            "--upstream: 'none' stands alone, without another resolver",
+        ),
+        (("--upstream", "9.9.9.9") * 16, "--upstream: 16 resolvers, where 15 may be"),
     ],
 )
 def test_a_flag_that_cannot_be_used_is_named(words: tuple[str, ...], message: str) -> None:
@@ -90,11 +128,16 @@ def test_a_directory_that_is_not_there_is_one_line_and_status_1(
     )
 
 
-def test_an_upstream_that_is_none_is_refused_at_start(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("words", "level"), [((), logging.INFO), (("-v",), logging.DEBUG)])
+def test_verbose_logs_details(
+    words: tuple[str, ...], level: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["up", str(tmp_path), "--no-proxy", "--upstream", "10.0.0.1:x9"]) == 1
-    assert "invalid port 'x9'" in capfd.readouterr().err
+    assert main(["up", str(tmp_path / "missing"), *words]) == 1
+    assert "no such directory" in capfd.readouterr().err
+    try:
+        assert logging.getLogger().level == level
+    finally:
+        logs.set_level(debug=False)
 
 
 def test_ctrl_c_while_a_command_is_imported_is_status_130_without_a_trace(
