@@ -32,9 +32,14 @@ HELP = """\
 Read Corefiles and KubeProxyConfigurations as a server would, and say for each file whether it
 would start, what is supported, translated, ignored or refused, and at which line."""
 
-_PROXY_KIND = re.compile(
-    r"""^\s*["']?kind["']?\s*:\s*["']?KubeProxyConfiguration\b""", re.MULTILINE
+_PROXY_CONFIGURATION = re.compile(r"\bkind\b[\"' \t]*:[\"' \t]*KubeProxyConfiguration\b")
+_YAML_NAME = (".yaml", ".yml", ".json")
+_YAML_BEGINNING = re.compile(
+    r"""(?: \s | \#.*\n )* (?: ---\s | %YAML | \{ \s* ["}] | ["']? [A-Za-z][\w.-]* ["']? : \s )""",
+    re.VERBOSE,
 )
+"""A Corefile begins with zones, ``(snippet)``, ``import`` or ``{$VARIABLE}``: a colon in it has a
+port behind it, or ``//``."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +103,7 @@ def _parse(file: str, port: int, warn: Callable[[str], None]) -> tuple[ServerBlo
 def _check(file: str, port: int) -> Report:
     warnings: list[str] = []
     try:
-        if file != "stdin" and _PROXY_KIND.search(read_text(file)):
+        if file != "stdin" and _is_yaml(file, read_text(file)):
             return _check_proxy(file)
         blocks = parse_file(file, warnings.append, default_port=port)
     except OSError as error:
@@ -123,6 +128,15 @@ def _check(file: str, port: int) -> Report:
         )
 
     return inspect(file, blocks, context_of, warnings, _try_out)
+
+
+def _is_yaml(file: str, text: str) -> bool:
+    """Tell a configuration of the proxy, broken or not, from a Corefile."""
+    return (
+        file.endswith(_YAML_NAME)
+        or _PROXY_CONFIGURATION.search(text) is not None
+        or _YAML_BEGINNING.match(text) is not None
+    )
 
 
 def _try_out(plugin: Plugin) -> None:

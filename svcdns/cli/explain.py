@@ -9,7 +9,7 @@ import msgspec
 
 from svcdns.aio import explain as shell
 from svcdns.aio import up
-from svcdns.aio.corefiles import parse_file
+from svcdns.aio.corefilesource import CorefileSource
 from svcdns.cli import values
 from svcdns.corefile.parser import parse
 from svcdns.corefile.syntax import ServerBlock
@@ -149,11 +149,10 @@ def _blocks(args: argparse.Namespace) -> tuple[ServerBlock, ...]:
         print(line, file=sys.stderr)
 
     if args.conf:
-        try:
-            return parse_file(args.conf, warn, known=NAMES)
-        except OSError as error:
-            what = (error.strerror or str(error)).lower()
-            raise ConfigError(f"open {args.conf}: {what}") from error
+        loaded = CorefileSource(args.conf, known=NAMES).read()
+        for warning in loaded.warnings:
+            warn(warning)
+        return loaded.blocks
     if args.kubeconfig:
         source, text = "built in", STOCK.format(zone=args.zone)
     else:

@@ -69,8 +69,10 @@ def read(text: str, file: str) -> tuple[Raw, tuple[str, ...]]:
         ) from error
     ours = [one for one in documents if isinstance(one, dict) and one.get("kind") == KIND]
     if not ours:
-        found = [str(one.get("kind")) for one in documents if isinstance(one, dict)]
+        found = [str(one["kind"]) for one in documents if isinstance(one, dict) and "kind" in one]
         saw = f"; it has kind {', '.join(found)}" if found else ""
+        if "ConfigMap" in found:
+            saw += ": write what stands under its data to a file"
         raise ProxyConfigError(file, "kind", f"the file must hold a {KIND}{saw}")
     raw = ours[0]
     if raw.get("apiVersion") != API_VERSION:

@@ -8,6 +8,7 @@ from pathlib import Path
 import dns.message
 import dns.rrset
 import pytest
+from msgspec.structs import replace
 
 from svcdns.aio import explain as shell
 from svcdns.aio.forwarding import NODE_ADDRESS
@@ -16,6 +17,8 @@ from svcdns.dns.constants import RRType
 from svcdns.dns.name import from_text
 from svcdns.dns.text import record_to_text
 from svcdns.errors import ConfigError
+from svcdns.kube.source import ApiSource
+from svcdns.kube.store import Store
 from svcdns.plugins.build import Configuration
 from svcdns.plugins.order import NAMES
 
@@ -94,6 +97,27 @@ async def test_a_cluster_that_is_listed_is_enough(monkeypatch: pytest.MonkeyPatc
     configuration = _configuration()
 
     await shell.fill_from_clusters(configuration, 10)
+    assert configuration.clusters[0].store.synced
+
+
+async def test_a_kubeconfig_leads_to_the_cluster_of_a_corefile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[ApiSource] = []
+
+    class Noted:
+        @staticmethod
+        async def feed(source: ApiSource, store: Store, **_: object) -> None:
+            asked.append(source)
+            store.listed |= store.wanted
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(shell, "import_module", lambda name: Noted)
+    configuration = _configuration()
+    own = configuration.clusters[0].source
+
+    await shell.fill_from_clusters(configuration, 10, kubeconfig="/home/me/.kube/config")
+    assert asked == [replace(own, kubeconfig="/home/me/.kube/config")]
     assert configuration.clusters[0].store.synced
 
 

@@ -49,6 +49,44 @@ def test_a_corefile_that_would_not_start(
     assert "  error    " + message.format(file) in out
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.yaml", "mode: [\n", "line 2: not YAML: did not find expected node content"),
+        ("a.conf", "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nmode: [\n", "line 3: not YAML: did"),
+        ("a.json", '{"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kin', "line 1: not YAML: "),
+        ("a.conf", '# ours\n\n{"kind": "Kube', "line 3: not YAML: "),
+        ("a.conf", "---\nmode: nftables\n", "kind: the file must hold a KubeProxyConfiguration"),
+        ("a.yml", "", "kind: the file must hold a KubeProxyConfiguration"),
+        ("a.conf", "kind: ConfigMap\ndata: {Corefile: '. {}'}\n", "kind: the file must hold a KubeProxyConfiguration; it has kind ConfigMap: write what stands under its data to a file"),
+        ("a.conf", "kind: Service\nspec: {}\n", "kind: the file must hold a KubeProxyConfiguration; it has kind Service"),
+    ],
+)  # fmt: skip
+def test_yaml_is_no_corefile_however_broken_it_is(
+    name: str, text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = _file(tmp_path, text, name)
+
+    assert main(["check", file]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"{file}: KubeProxyConfiguration, would NOT start\n")
+    assert f"  error    {file}: {message}" in out
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["example.org:1053 {\n}\n", "dns://example.org {\n}\n", "(some) {\n}\n. {\n}\n",
+     "{$ZONE:.}:53 {\n}\n", "# kind: of\n. {\n}\n", "cluster.local {\n    # kind: x\n}\n", ""],
+)  # fmt: skip
+def test_a_corefile_is_no_yaml(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = _file(tmp_path, text)
+
+    main(["check", file])
+    assert capsys.readouterr().out.startswith(f"{file}: Corefile, ")
+
+
 def test_all_files_are_reported_and_one_bad_one_decides(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

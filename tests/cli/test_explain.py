@@ -144,15 +144,24 @@ def test_a_corefile_without_plain_dns_has_nothing_to_ask(
     assert "no server for plain DNS" in capsys.readouterr().err
 
 
-def test_an_empty_corefile_has_nothing_to_ask(
+def test_an_empty_corefile_is_the_one_that_a_server_takes_instead(
     sources: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "Corefile").write_text("")
 
-    assert main(["explain", "web", *sources]) == 1
-    assert capsys.readouterr().err == (
-        f"{tmp_path}/Corefile: the Corefile has no server for plain DNS, which is asked\n"
-    )
+    assert main(["explain", "web", *sources]) == 0
+    assert "answered by: whoami" in capsys.readouterr().out
+
+
+def test_an_old_corefile_is_explained_as_it_is_translated(
+    sources: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "Corefile").write_text(". {\nproxy . 192.0.2.1\n}\n")
+
+    assert main(["explain", "web", *sources]) == 0
+    said = capsys.readouterr()
+    assert "which would ask 192.0.2.1:53" in said.out
+    assert "forward . 192.0.2.1" in said.err
 
 
 def test_objects_that_are_none_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
