@@ -116,8 +116,8 @@ async def test_a_kubeconfig_leads_to_the_cluster_of_a_corefile(
     configuration = _configuration()
     own = configuration.clusters[0].source
 
-    await shell.fill_from_clusters(configuration, 10, kubeconfig="/home/me/.kube/config")
-    assert asked == [replace(own, kubeconfig="/home/me/.kube/config")]
+    await shell.fill_from_clusters(configuration, 10, kubeconfig="/etc/kubeconfig")
+    assert asked == [replace(own, kubeconfig="/etc/kubeconfig")]
     assert configuration.clusters[0].store.synced
 
 
