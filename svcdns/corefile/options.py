@@ -218,6 +218,17 @@ class Line:
         if not self._block_read:
             raise self.error(f"'{self.name}' takes no block")
 
+    def ignore_rest(self) -> None:
+        """Leave arguments unread, with a warning, where CoreDNS's set-up does not look at them."""
+        if self._left:
+            self.warn(f"`{' '.join(self.rest())}` has no effect")
+
+    def ignore_block(self) -> None:
+        """Leave the block unread, with a warning, where CoreDNS's set-up does not look at it."""
+        if not self._block_read:
+            self._block_read = True
+            self.warn("its block has no effect")
+
     def options(self) -> Iterator["Line"]:
         """Give the lines of the block, each to be read to its end before the next one comes."""
         self._block_read = True

@@ -7,9 +7,8 @@
     import NAME | FILE | GLOB           where a line may stand
     NAME ARGUMENT… [{ LINES }]          a directive; its lines have the same form
 
-Parity: ``caddy:caddyfile/parse.go``, the messages as well.  Two differences, both where CoreDNS
-hands a plugin words it then misreads: ``{`` at the start of a line and words after a closing ``}``
-are errors here.
+Parity: ``caddy:caddyfile/parse.go`` and ``dispenser.go``, the messages as well.  One difference:
+words after a closing ``}``, which CoreDNS hands to a plugin that then misreads them, are errors.
 """
 
 from collections.abc import Callable, Container, Mapping
@@ -194,6 +193,8 @@ class _Parser:
                 self._import()
             else:
                 found.append(self._directive(1))
+                if self._rest and self._rest[-1].text == "{":
+                    found += self._detached(found[-1])
         # A text that ends with any closing brace has closed its block, to CoreDNS.
         if braces and self._last is not None and self._last.text != "}":
             raise self._unexpected(self._last, "}")
@@ -202,7 +203,7 @@ class _Parser:
     def _directive(self, depth: int) -> Directive:
         token = self._take()
         name = self._text(token)
-        if token.text == "{":
+        if token.text == "{" and depth > 1:
             raise parsing_error(
                 token, "Unexpected token '{' at the start of a line: it ends the line it belongs to"
             )
@@ -222,6 +223,28 @@ class _Parser:
             else:
                 arguments.append(self._text(word))
         return Directive(name, tuple(arguments), token.file, token.line, lines)
+
+    def _detached(self, directive: Directive) -> list[Directive]:
+        """Read a block whose ``{`` stands on a line of its own.
+
+        Its words belong to the directive, but a block opens on the directive's line only.  So each
+        line, those of the braces as well, is the same directive once more, without its first word:
+        some plugins take that, for others it is once too often.
+        """
+        brace = self._take()
+        name = directive.name
+        self._warn(
+            f"{brace.file}:{brace.line} - `{{` on a line of its own opens no block of {name}: as in"
+            f" CoreDNS each line of it is taken for one more `{name}`; write `{{` at the end of the"
+            " line before"
+        )
+        lines = [
+            Directive(name, line.args, line.file, line.line, line.block)
+            for line in self._lines(brace, 2)
+        ]
+        assert self._last is not None
+        ends = [Directive(name, (), token.file, token.line) for token in (brace, self._last)]
+        return [ends[0], *lines, ends[1]]
 
     def _lines(self, brace: Token, depth: int) -> tuple[Directive, ...]:
         if depth > MAX_NESTING:

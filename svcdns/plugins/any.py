@@ -58,6 +58,7 @@ class Any:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Any:
     """Read the directive."""
-    for line in each(directives):
-        line.end()
+    for line in each(directives, context.warn):
+        line.ignore_rest()
+        line.ignore_block()
     return Any()

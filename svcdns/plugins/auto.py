@@ -171,7 +171,9 @@ def _option(option: Line, settings: Settings, context: Context) -> Settings:
                 settings = replace(settings, names=names, template=template)
             return settings
         case "reload":
-            return replace(settings, reload=option.duration(low=0))
+            settings = replace(settings, reload=option.duration(low=0))
+            option.ignore_rest()
+            return settings
         case "upstream":
             option.rest()  # targets are always looked up; the option says nothing any more
             return settings

@@ -12,9 +12,9 @@ Syntax
 
     autopath [ZONE...] RESOLV-CONF
 
-RESOLV-CONF is a file, or ``@kubernetes``: then the path is that of the Pod with the client's
-address (its namespace, ``svc``, the cluster zone, and what ``/etc/resolv.conf`` of this machine
-says), which needs ``pods verified``.
+RESOLV-CONF is a file, ``@erratic`` for tests, or ``@kubernetes``: then the path is that of the Pod
+with the client's address (its namespace, ``svc``, the cluster zone, and what ``/etc/resolv.conf``
+of this machine says), which needs ``pods verified``.
 
 Examples:
 --------
@@ -35,12 +35,12 @@ Metrics
 Differences
 -----------
 * A question for the search domain itself passes by; CoreDNS answers it with SERVFAIL.
-* ``@erratic`` is refused, and ``@kubernetes`` without ``pods verified`` has a warning.
 
 Parity: CoreDNS ``plugin/autopath``, ``plugin/kubernetes/autopath.go`` (rule J22).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from msgspec.structs import replace
 
@@ -70,7 +70,16 @@ NAME = "autopath"
 RESOLV_CONF = "/etc/resolv.conf"
 """Where the search path of this machine is."""
 
-_KUBERNETES = "@kubernetes"
+_KUBERNETES = "kubernetes"
+
+
+@runtime_checkable
+class AutoPather(Protocol):
+    """A plugin that has one search path for all clients."""
+
+    @property
+    def search_path(self) -> tuple[bytes, ...]:
+        """Lower-case wire names, the root at the end."""
 
 
 class Autopath:
@@ -84,15 +93,16 @@ class Autopath:
         search: tuple[bytes, ...],
         success: Cell,
         *,
-        by_client: bool,
-        warn: Callable[[str], None],
+        source: str,
+        line: Line,
     ) -> None:
         self._zones = zones
         self._search = search
         self._success = success
-        self._warn = warn
+        self._line = line
+        self._source = source
         self._kubernetes: Kubernetes | None = None
-        self.by_client = by_client
+        self.by_client = source == _KUBERNETES
         "Whether the path is that of the client's Pod, *search* only its end."
 
     @property
@@ -101,17 +111,35 @@ class Autopath:
         return ()
 
     def meet(self, siblings: Sequence[Plugin]) -> None:
-        """Find the plugin that knows the Pods."""
+        """Find the plugin that knows the path.
+
+        Raises:
+            CorefileError: It is there and knows none.
+        """
+        if not self._source:
+            return
         if not self.by_client:
+            self._find(siblings)
             return
         for plugin in siblings:
             if isinstance(plugin, Kubernetes):
                 self._kubernetes = plugin
         if not self._pods_known:
-            self._warn(
-                f"plugin/{NAME}: @kubernetes has no effect without kubernetes and its option "
-                "'pods verified' in the same server block"
+            self._line.warn(
+                "@kubernetes has no effect without kubernetes and its option 'pods verified' in the"
+                " same server block"
             )
+
+    def _find(self, siblings: Sequence[Plugin]) -> None:
+        """Take the path of another plugin than ``kubernetes``; without it there is none."""
+        self._search = ()
+        found = [plugin for plugin in siblings if plugin.name == self._source]
+        if not found:
+            self._line.warn(f"@{self._source} has no effect without {self._source} in the block")
+        elif isinstance(found[0], AutoPather):
+            self._search = found[0].search_path
+        else:
+            raise self._line.error(f"{self._source} does not implement the AutoPather interface")
 
     @property
     def _pods_known(self) -> bool:
@@ -225,18 +253,15 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Autopath:
         "Queries answered for another name of the search path, or the first.",
         ("server",),
     ).cell(context.server)
-    if source == _KUBERNETES:
+    plugin = source[1:] if source.startswith("@") else ""
+    if plugin:
         search = _search(_host(context))
-    elif source.startswith("@"):
-        raise line.error(f"{source[1:]} does not implement the AutoPather interface")
     else:
         search = _search(context.read(source))
         if not search:
             # A machine without a search path is no mistake of the Corefile; CoreDNS starts, too.
             context.warn(f"plugin/{NAME}: {source} has no search path, so there is none to follow")
-    return Autopath(
-        served, (*search, ROOT), success, by_client=source == _KUBERNETES, warn=context.warn
-    )
+    return Autopath(served, (*search, ROOT), success, source=plugin, line=line)
 
 
 def _host(context: Context) -> bytes:

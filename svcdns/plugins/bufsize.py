@@ -64,5 +64,6 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Bufsize:
     """Read the directive."""
     line = first(directives, context.warn)
     size = line.integer(MIN_SIZE, MAX_SIZE, default=DEFAULT_SIZE)
+    line.ignore_block()
     line.end()
     return Bufsize(size)

@@ -128,9 +128,10 @@ def _option(line: Line, found: Settings, zones: tuple[bytes, ...]) -> Settings:
 
 
 def _kept(line: Line, found: Kept) -> Kept:
-    capacity = line.integer(low=0)
+    capacity = max(0, line.integer())
     max_ttl = line.integer(low=1, default=found.max_ttl)
     min_ttl = line.integer(low=0, default=found.min_ttl)
+    line.ignore_rest()
     return replace(found, capacity=capacity, max_ttl=max_ttl, min_ttl=min_ttl)
 
 
@@ -143,5 +144,11 @@ def _prefetch(line: Line, found: Settings) -> Settings:
 
 def _stale(line: Line, found: Settings) -> Settings:
     seconds = line.duration(low=0, default=STALE_FOR)
-    mode = line.word("immediate", "verify", default="immediate")
+    mode = line.read(_mode, "immediate")
     return replace(found, stale_for=seconds, verify=mode == "verify")
+
+
+def _mode(text: str) -> str:
+    if text.lower() not in ("immediate", "verify"):
+        raise ValueError(f"invalid value for serve_stale refresh mode: {text}")
+    return text.lower()

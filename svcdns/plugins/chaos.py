@@ -102,6 +102,7 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Chaos:
     line = first(directives, context.warn)
     version = line.word(default=VERSION)
     authors = line.rest() or AUTHORS
+    line.ignore_block()
     line.end()
     unique = sorted(set(authors))
     return Chaos(version, unique, context.hostname, context.random)

@@ -49,7 +49,7 @@ from msgspec.structs import replace
 from svcdns.corefile.options import Line, each
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import Rcode, RRType
-from svcdns.dns.name import from_text, join
+from svcdns.dns.name import ROOT, from_text, join
 from svcdns.dns.rdata import a, aaaa, ns, soa
 from svcdns.dns.response import Record, Response
 from svcdns.plugins.base import (
@@ -71,6 +71,9 @@ NAME = "erratic"
 DEFAULT_AMOUNT = 2
 
 DEFAULT_DELAY_SECONDS = 0.1
+
+SEARCH = (from_text("a.example.org"), from_text("b.example.org"), ROOT)
+"""The search path of every client, for ``autopath @erratic``."""
 
 LARGE = 40
 """Records in a large answer: over 512 octets although names are compressed (CoreDNS: 30)."""
@@ -103,6 +106,7 @@ class Erratic:
 
     name = NAME
     needs: tuple[Need, ...] = ()
+    search_path = SEARCH
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -157,7 +161,8 @@ def _zone(origin: bytes, *, whole: bool) -> tuple[Record, ...]:
 def setup(directives: tuple[Directive, ...], context: Context) -> Erratic:
     """Read the directives."""
     settings, drop = Settings(), False
-    for line in each(directives):
+    for line in each(directives, context.warn):
+        line.ignore_rest()
         for option in line.options():
             drop = drop or (option.name == "drop" and option.more)
             settings = _read(settings, option)

@@ -213,6 +213,7 @@ def _read(line: Line, context: Context) -> Settings:
         match option.name:
             case "reload":
                 settings = replace(settings, reload=option.duration(low=0))
+                option.ignore_rest()
             case "reload_by_mtime":
                 settings = replace(settings, by_mtime=True)
             case "fallthrough":

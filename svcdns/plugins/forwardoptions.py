@@ -117,10 +117,7 @@ def _read_choice(option: Line, found: Options) -> bool:
     """Read an option about which upstream is asked; tell whether it is one."""
     match option.name:
         case "except":
-            zones: list[bytes] = [*found.excepts]
-            while option.more:
-                zones += option.zone()
-            found.excepts = tuple(zones)
+            found.excepts += option.zones()
         case "max_fails":
             found.max_fails = option.integer(0)
         case "max_connect_attempts":

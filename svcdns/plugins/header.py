@@ -100,8 +100,9 @@ class Header:
 def setup(directives: tuple[Directive, ...], context: Context) -> Header:
     """Read the directives."""
     found: dict[str, list[tuple[str, bool]]] = {"query": [], "response": []}
-    lines = each(directives)
+    lines = each(directives, context.warn)
     for line in lines:
+        line.ignore_rest()
         for option in line.options():
             selector, states = _read(option)
             found[selector] += states

@@ -237,7 +237,7 @@ def _read(settings: Settings, option: Line) -> Settings:
             return replace(settings, reverse=False)
         case "ttl":
             ttl = option.integer(1, 65535)
-            option.rest()
+            option.ignore_rest()
             return replace(settings, ttl=ttl)
         case "reload":
             return replace(settings, reload=option.duration(low=0.0))

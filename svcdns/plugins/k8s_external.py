@@ -309,11 +309,13 @@ def setup(directives: tuple[Directive, ...], context: Context) -> K8sExternal:
         match option.name:
             case "apex":
                 label = labels(option.read(from_text))
+                option.ignore_rest()
                 if len(label) != 1:
                     raise option.error("apex must be one label")
                 settings = replace(settings, apex=label[0].lower())
             case "ttl":
                 settings = replace(settings, ttl=option.integer(0, MAX_TTL))
+                option.ignore_rest()
             case "headless":
                 settings = replace(settings, headless=True)
             case "fallthrough":

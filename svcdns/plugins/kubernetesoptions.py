@@ -74,13 +74,16 @@ class _Reader:
                 self.zone = replace(self.zone, endpoint_pod_names=True)
             case "ttl":
                 self.zone = replace(self.zone, ttl=line.integer(0, MAX_TTL))
+                line.ignore_rest()
             case "noendpoints":
                 self.zone = replace(self.zone, no_endpoints=True)
             case "fallthrough":
                 self.fallthrough = Fallthrough(line.zones(self.zone.zones))
             case "ignore":
-                line.word("empty_service")
-                self.zone = replace(self.zone, ignore_empty_service=True)
+                if line.more:
+                    line.word("empty_service")
+                    line.ignore_rest()
+                    self.zone = replace(self.zone, ignore_empty_service=True)
             case "multicluster":
                 self.zone = replace(self.zone, multicluster=frozenset(line.zones()))
             case "zonal":

@@ -42,7 +42,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from svcdns.corefile.options import Line, last
+from svcdns.corefile.options import Line, first
 from svcdns.corefile.syntax import Directive
 from svcdns.dns.constants import Rcode, RRType
 from svcdns.dns.response import Response
@@ -120,7 +120,7 @@ class Loadbalance:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Loadbalance:
     """Read the directive."""
-    line = last(directives, context.warn)
+    line = first(directives, context.warn)
     if line.word("round_robin", "weighted", default="round_robin") == "weighted":
         return _weighted(line, context)
     networks: list[Network] = []

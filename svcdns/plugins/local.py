@@ -114,7 +114,8 @@ def _nodata(origin: bytes) -> Response:
 def setup(directives: tuple[Directive, ...], context: Context) -> Local:
     """Read the directive."""
     prefix = True
-    for line in each(directives):
+    for line in each(directives, context.warn):
+        line.ignore_rest()
         for option in line.options():
             if option.name != "localhost_prefix":
                 raise option.unknown()

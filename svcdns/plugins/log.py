@@ -115,8 +115,13 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Log:
 def _rules(line: Line, warn: Callable[[str], None]) -> list[Rule]:
     template = COMMON
     words = list(line.rest())
-    if words and "{" in words[-1]:
+    if len(words) > 1 and "{" in words[-1]:
         template = words.pop()
+    elif words and "{" in words[-1]:
+        line.warn(
+            f"`{words[0]}` alone is taken for a zone, as in CoreDNS, so nothing is logged; write"
+            " `log . FORMAT`"
+        )
     if words in (["stdout"], ["stderr"]):
         line.warn(
             f"`{words[0]}` is taken for a zone, as in CoreDNS, so hardly any query is logged;"

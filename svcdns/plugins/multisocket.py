@@ -61,6 +61,7 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Multisocket:
     """Read the directive."""
     line = first(directives, context.warn)
     wanted = line.integer(1, MAX_SOCKETS, default=min(context.processors, MAX_SOCKETS))
+    line.ignore_block()
     line.end()
     most = max(2, FOR_EACH_PROCESSOR * context.processors)
     if wanted > most:

@@ -54,5 +54,6 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Passive:
     line = first(directives, context.warn)
     interval = max(line.duration(default=DEFAULT_INTERVAL), MIN_INTERVAL)
     jitter = max(line.duration(default=DEFAULT_JITTER), MIN_JITTER)
+    line.ignore_block()
     line.end()
     return Passive(NAME, Reload(interval, min(jitter, interval / 2)))

@@ -68,6 +68,22 @@ def test_a_text_is_read(text: str, blocks: list[object]) -> None:
     assert [([k.text for k in b.keys], _shape(b.directives)) for b in _parse(text)] == blocks
 
 
+def test_a_brace_on_a_line_of_its_own_opens_no_block() -> None:
+    """caddyfile/dispenser.go NextBlock: a plugin sees every line as one more of its own."""
+    said: list[str] = []
+    text = ". {\n log\n {\n  class error\n  b c {\n   d\n  }\n }\n loop\n}"
+    (block,) = parse(text, "Corefile", {}, lambda *_: None, said.append)
+
+    assert _shape(block.directives) == [
+        ["log"], ["log"], ["log", "error"], ["log", "c", [["d"]]], ["log"], ["loop"],
+    ]  # fmt: skip
+    assert [line.line for line in block.directives] == [2, 3, 4, 5, 8, 9]
+    assert said == [
+        "Corefile:3 - `{` on a line of its own opens no block of log: as in CoreDNS each line of it"
+        " is taken for one more `log`; write `{` at the end of the line before"
+    ]
+
+
 def test_positions_are_kept() -> None:
     (block,) = _parse("\n. {\n a {\n\n  b\n }\n}")
 
@@ -129,7 +145,8 @@ ERRORS = [
     ("a block on one line", ". { log }", 1, P + "Unexpected '}' because no matching opening brace"),
     ("one brace too many", ". {\n log {\n } }\n}", 3, P + "Unexpected '}' because no matching opening brace"),
     ("a word after a brace", ". {\n log {\n } loop\n}", 3, P + "Unexpected token 'loop' after '}'"),
-    ("a brace on a line of its own", ". {\n log\n {\n }\n}", 3, P + "Unexpected token '{' at the start of a line: it ends the line it belongs to"),
+    ("a brace before any directive", ". {\n {\n log\n }\n}", 2, P + "Unknown directive '{'"),
+    ("a brace on a line of its own in a block", ". {\n log {\n class\n {\n }\n }\n}", 4, P + "Unexpected token '{' at the start of a line: it ends the line it belongs to"),
     ("a sub-block left open", ". {\n log {\n class all\n", 3, P + "Unexpected EOF"),
     ("a block left open", ". {\n log\n", 2, "Syntax error: Unexpected token 'log', expecting '}'"),
     ("only a brace", ". {", 1, "Syntax error: Unexpected token '{', expecting '}'"),

@@ -1,10 +1,9 @@
 import pytest
 
-from svcdns.errors import CorefileError
 from svcdns.plugins import any as any_plugin
 from svcdns.plugins.base import Failed
 from svcdns.plugins.commands import Transport
-from tests.support.corefile import Outside, directives, set_up
+from tests.support.corefile import Outside, directives
 from tests.support.serving import always, answer, rows, server_of
 
 
@@ -26,6 +25,10 @@ def test_the_answer_never_changes_and_is_stored() -> None:
 
 
 @pytest.mark.parametrize("text", ["any thing", "any {\nx\n}"])
-def test_there_are_no_options(text: str) -> None:
-    with pytest.raises(CorefileError):
-        set_up(any_plugin.setup, text)
+def test_options_have_no_effect_and_a_warning(text: str) -> None:
+    """CoreDNS's setup.go looks at nothing but the name."""
+    outside = Outside()
+    any_plugin.setup(directives(text), outside.context())
+
+    assert len(outside.warnings) == 1
+    assert "has no effect" in outside.warnings[0]

@@ -11,6 +11,7 @@ from svcdns.errors import CorefileError
 from svcdns.kube.objects import Kind
 from svcdns.kube.source import ApiSource
 from svcdns.metrics import Registry
+from svcdns.plugins import erratic
 from svcdns.plugins.autopath import Autopath, setup
 from svcdns.plugins.base import (
     Ask,
@@ -181,13 +182,41 @@ def test_names_that_would_be_too_long_are_left_out() -> None:
     ("text", "message"),
     [
         ("autopath", "no resolv-conf specified"),
-        ("autopath @erratic", "erratic does not implement"),
         ("autopath @kubernetes {\nx\n}", "takes no block"),
     ],
 )
 def test_what_cannot_be_used_is_refused(text: str, message: str) -> None:
     with pytest.raises(CorefileError, match=message):
         setup(directives(text), context(files={"/empty": b"nameserver 10.0.0.1\n"}))
+
+
+def _walks(text: str, *others: Plugin) -> tuple[str, list[str]]:
+    """Ask for a name of erratic's first domain."""
+    warned: list[str] = []
+    plugin = setup(directives(text), context(warn=warned.append))
+    plugins: list[Plugin] = [plugin, Scripted(world, "forward"), *others]
+    plugin.meet(plugins)
+    reply = answer(server_of(plugins), "www.example.net.a.example.org A")
+    return rows(reply)[0], warned
+
+
+def test_erratic_has_a_search_path_for_everybody() -> None:
+    faults = erratic.setup(directives("erratic"), context())
+
+    assert _walks("autopath @erratic", faults) == ("NOERROR", [])
+
+
+@pytest.mark.parametrize("name", ["erratic", "nobody"])
+def test_without_the_plugin_there_is_no_path(name: str) -> None:
+    rcode, warned = _walks(f"autopath @{name}")
+
+    assert rcode == "NXDOMAIN"
+    assert warned == [f"Corefile:2 - autopath: @{name} has no effect without {name} in the block"]
+
+
+def test_a_plugin_without_a_path_is_refused_when_it_is_there() -> None:
+    with pytest.raises(CorefileError, match="forward does not implement the AutoPather interface"):
+        _walks("autopath @forward")
 
 
 def test_a_machine_without_resolv_conf_has_no_path_of_its_own() -> None:

@@ -4,12 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from svcdns import __version__
-from svcdns.errors import CorefileError
 from svcdns.plugins import chaos
 from svcdns.plugins.base import Failed
 from svcdns.plugins.commands import Transport
 from svcdns.plugins.server import Server
-from tests.support.corefile import Outside, directives, set_up
+from tests.support.corefile import Outside, directives
 from tests.support.serving import always, answer, rows, server_of
 
 
@@ -71,9 +70,3 @@ def test_authors_come_in_a_random_order_that_is_not_stored() -> None:
 )
 def test_other_questions_are_the_next_plugins(name: str, settings: dict[str, Any]) -> None:
     assert rows(answer(serving("chaos"), name, **settings))[0] == "NXDOMAIN"
-
-
-@pytest.mark.parametrize("text", ["chaos {\nx\n}"])
-def test_what_is_refused(text: str) -> None:
-    with pytest.raises(CorefileError):
-        set_up(chaos.setup, text)

@@ -110,7 +110,6 @@ def test_it_is_ready_for_a_while_only() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "erratic x",
         "erratic {\ndrop -1\n}",
         "erratic {\ndrop many\n}",
         "erratic {\ndrop 1 2\n}",

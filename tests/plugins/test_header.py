@@ -76,7 +76,6 @@ def test_several_directives_add_up() -> None:
     [
         ("header", "Wrong argument count"),
         ("header {\n}", "Wrong argument count"),
-        ("header x {\nset aa\n}", "Wrong argument count"),
         ("header {\nboth set aa\n}", "invalid selector=both should be query or response"),
         ("header {\nresponse\n}", "unknown flag action=, should be set or clear"),
         ("header {\nresponse toggle aa\n}", "unknown flag action=toggle"),

@@ -83,7 +83,6 @@ def test_queries_for_localhost_are_counted_also_when_they_are_stored() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "local host",
         "local {\nlocalhost_prefix\n}",
         "local {\nlocalhost_prefix yes\n}",
         "local {\nlocalhost_prefix on off\n}",

@@ -32,7 +32,6 @@ def test_a_line_for_a_query() -> None:
 @pytest.mark.parametrize(
     ("text", "name", "expected"),
     [
-        ('log "{name}"', "a.example.", ["[INFO] a.example."]),
         ('log . "{name} {rcode}"', "a.example.", ["[INFO] a.example. NOERROR"]),
         ('log example "{type}"', "a.example.", ["[INFO] A"]),
         ('log example "{type}"', "a.sample.", []),
@@ -72,7 +71,7 @@ def test_classes_on_several_lines_add_up() -> None:
 
 def test_the_duration_is_that_of_the_whole_query() -> None:
     outside = Outside()
-    plugin = log.setup(directives('log "{duration}"'), outside.context())
+    plugin = log.setup(directives('log . "{duration}"'), outside.context())
     ask = server_of([plugin, asking(lambda result: SUCCESS)]).respond(
         question("a.example. A"), CLIENT, 10.0
     )
@@ -98,6 +97,16 @@ def test_a_logged_answer_is_not_stored(classes: str, stored: bool) -> None:
 def test_what_is_refused(text: str) -> None:
     with pytest.raises(CorefileError):
         set_up(log.setup, text)
+
+
+def test_a_format_alone_is_a_zone_and_has_a_warning() -> None:
+    """CoreDNS's setup.go takes one argument for a zone, whatever it looks like."""
+    outside = Outside()
+    plugin = log.setup(directives('log "{combined}"'), outside.context())
+    answer(server_of([plugin, always(SUCCESS)]), "a.example. A")
+
+    assert outside.lines == []
+    assert "write `log . FORMAT`" in outside.warnings[0]
 
 
 def test_log_stdout_of_old_corefiles_logs_hardly_anything_and_has_a_warning() -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import svcdns.plugins
 from svcdns.corefile.parser import parse
@@ -14,6 +15,7 @@ from svcdns.errors import CorefileError
 from svcdns.metrics import Registry
 from svcdns.plugins import registry
 from svcdns.plugins.base import Context
+from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.order import NAMES, Support
 
 MODULE = """
@@ -128,3 +130,46 @@ def test_an_accepted_plugin_warns_once_and_is_not_in_the_chain(name: str) -> Non
     assert registry.build(_block(f"{name} x\n{name} y"), _context(warnings)) == ()
     (warning,) = warnings
     assert warning.startswith(f"Corefile:2 - {name} has no effect: ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "any thing",
+        "local host",
+        "erratic x",
+        "header x {\n response set aa\n}",
+        "bufsize 1232 {\n x\n}",
+        "chaos v {\n x\n}",
+        "multisocket 1 {\n x\n}",
+        "reload 30s {\n jitter 5s\n}",
+        "cache {\n success 10 20 5 x\n}",
+        "cache {\n denial 10 20 5 x\n}",
+        "k8s_external a {\n ttl 5 x\n}",
+        "k8s_external a {\n apex dns x\n}",
+        "hosts {\n ttl 5 x\n}",
+        "auto {\n directory /\n reload 5s x\n}",
+        "file /none {\n reload 5s x\n}",
+        "kubernetes a {\n ttl 5 x\n}",
+        "kubernetes a {\n ignore empty_service x\n}",
+    ],
+)
+def test_what_the_set_ups_of_coredns_do_not_look_at_has_a_warning(text: str) -> None:
+    warnings: list[str] = []
+    context = replace(_context(warnings), clusters=Clusters(lambda: 0.0))
+    registry.build(_block(text), context)
+
+    assert [line for line in warnings if line.endswith("has no effect")] != []
+
+
+@pytest.mark.parametrize("text", ["log", "acl", "any", "header {\n set aa\n}", "loadbalance"])
+def test_a_brace_on_a_line_of_its_own_keeps_few_plugins_from_starting(text: str) -> None:
+    block = _block(f"{text}\n{{\n a b\n}}")
+
+    assert len(registry.build(block, _context())) == 1
+
+
+@pytest.mark.parametrize("text", ["cache", "errors", "hosts", "kubernetes a", "ready", "loop"])
+def test_it_keeps_those_that_may_be_there_once(text: str) -> None:
+    with pytest.raises(CorefileError, match="can only be used once"):
+        registry.build(_block(f"{text}\n{{\n a b\n}}"), _context())
