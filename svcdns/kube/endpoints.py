@@ -162,7 +162,7 @@ def _endpoint(
         spec.hostname if named else None,
         node,
         zones.get(node) if node else None,
-        TargetRef("Pod", pod.metadata.namespace, pod.metadata.name, pod.metadata.uid or None),
+        TargetRef("Pod", pod.metadata.namespace, pod.metadata.name),
     )
 
 

@@ -1,12 +1,14 @@
 """The Kubernetes objects svcdns reads, stripped to the fields it needs.
 
-Decoded straight from JSON by msgspec, which skips what is not declared.  Field names are the
-API's in snake_case.  Lists that the API may send as ``null`` are ``None`` here, because one
-``null`` must not cost the object (dependency notes 1.4).
+Decoded straight from JSON by msgspec, which skips what is not declared.  That goes for uids as
+well: identity is namespace and name here, and of two objects of one name the version tells.
+Field names are the API's in snake_case.  Lists that the API may send as ``null`` are ``None`` here,
+because one ``null`` must not cost the object (dependency notes 1.4).
 
 Spec: https://kubernetes.io/docs/reference/kubernetes-api/
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -43,7 +45,6 @@ class Metadata(_Lean, frozen=True):
 
     name: str
     namespace: str | None = None
-    uid: str = ""
     resource_version: str = ""
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
@@ -170,7 +171,6 @@ class TargetRef(_Lean, frozen=True):
     kind: str | None = None
     namespace: str | None = None
     name: str | None = None
-    uid: str | None = None
 
 
 class ForZone(_Lean, frozen=True):
@@ -236,7 +236,8 @@ class EndpointSlice(_Lean, frozen=True):
 
     metadata: Metadata
     address_type: str = "IPv4"
-    endpoints: tuple[Endpoint, ...] | None = None
+    endpoints: Sequence[Endpoint] | None = None
+    "Packed once they were read from the API (:mod:`svcdns.kube.packing`)."
     ports: tuple[EndpointPort, ...] | None = None
 
     @property

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from svcdns.kube.objects import KIND_OF, Kind, KubeObject, ObjectKey
+from svcdns.kube.objects import KIND_OF, EndpointSlice, Kind, KubeObject, ObjectKey
+from svcdns.kube.packing import PackedEndpoints, pack
 from svcdns.kube.sharing import share
 from svcdns.kube.store import Delta, Store
 
@@ -31,6 +33,8 @@ class Changed(Struct, frozen=True, array_like=True, tag="changed"):
     key: ObjectKey
     body: bytes
     "The object now, as msgpack; empty: it is gone."
+    endpoints: bytes = b""
+    "Those of a slice, packed as they are remembered; empty: it has none."
 
 
 class Marked(Struct, frozen=True, array_like=True, tag="marked"):
@@ -46,8 +50,13 @@ class Marked(Struct, frozen=True, array_like=True, tag="marked"):
 
 def changed(identity: str, delta: Delta) -> Changed:
     """Write a change down for others."""
-    body = b"" if delta.new is None else _encoder.encode(delta.new)
-    return Changed(identity, delta.kind, delta.key, body)
+    if delta.new is None:
+        return Changed(identity, delta.kind, delta.key, b"")
+    new, octets = delta.new, b""
+    if isinstance(new, EndpointSlice) and new.endpoints is not None:
+        octets = pack(new.endpoints).octets
+        new = replace(new, endpoints=None)
+    return Changed(identity, delta.kind, delta.key, _encoder.encode(new), octets)
 
 
 def apply(message: Changed, stores: Mapping[str, Store]) -> None:
@@ -63,5 +72,7 @@ def apply(message: Changed, stores: Mapping[str, Store]) -> None:
         store.delete(message.kind, message.key)
         return
     found = _decoders[message.kind].decode(message.body)
+    if message.endpoints:
+        found = replace(found, endpoints=PackedEndpoints(message.endpoints))
     share(found)
     store.apply(found)

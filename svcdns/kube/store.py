@@ -65,7 +65,7 @@ class Store:
             Kind.SERVICE_IMPORT: self.service_imports,
         }
         self._objects = cast("dict[Kind, dict[ObjectKey, KubeObject]]", by_kind)
-        self._slices: dict[ObjectKey, dict[ObjectKey, EndpointSlice]] = {}
+        self._slices: dict[ObjectKey, tuple[EndpointSlice, ...]] = {}
         self._subscribers: list[Subscriber] = []
         self.wanted: set[Kind] = set()
         "Kinds that a source feeds; set before the source starts."
@@ -83,8 +83,7 @@ class Store:
 
     def slices_of(self, service: ObjectKey) -> Iterable[EndpointSlice]:
         """Iterate over the slices labelled with a Service, whether or not it exists."""
-        found = self._slices.get(service)
-        return found.values() if found else ()
+        return self._slices.get(service, ())
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Have *subscriber* called for every change from now on."""
@@ -128,12 +127,13 @@ class Store:
 
     def _reindex(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         if old and (service := old.service):
-            siblings = self._slices.get(service, {})
-            siblings.pop(old.key, None)
-            if not siblings:
+            siblings = tuple([one for one in self._slices.get(service, ()) if one is not old])
+            if siblings:
+                self._slices[service] = siblings
+            else:
                 self._slices.pop(service, None)
         if new and (service := new.service):
-            self._slices.setdefault(service, {})[new.key] = new
+            self._slices[service] = (*self._slices.get(service, ()), new)
 
     def _publish(self, delta: Delta) -> Delta:
         for subscriber in tuple(self._subscribers):

@@ -3,12 +3,16 @@
 import json
 from typing import Any, cast
 
+import msgspec
+import pytest
+
+from svcdns.kube import sharing
 from svcdns.kube.decode import read_object
-from svcdns.kube.objects import EndpointSlice, Kind, Service
-from svcdns.kube.sharing import LAST_APPLIED
+from svcdns.kube.objects import EndpointSlice, Kind, Service, ServiceSpec
+from svcdns.kube.sharing import LAST_APPLIED, MOST
 
 
-def slice_of(name: str, **metadata: Any) -> EndpointSlice:
+def slice_of(name: str, ports: Any = None, **metadata: Any) -> EndpointSlice:
     endpoint = {
         "addresses": ["10.0.0.1"],
         "conditions": {"ready": True, "serving": True, "terminating": False},
@@ -20,27 +24,76 @@ def slice_of(name: str, **metadata: Any) -> EndpointSlice:
         "metadata": {"name": name, "namespace": "the apps", **metadata},
         "addressType": "IPv4",
         "endpoints": [endpoint, endpoint],
+        "ports": ports,
     }
     found = read_object(Kind.ENDPOINT_SLICE, json.dumps(body).encode())
     return cast("EndpointSlice", found)
 
 
-def test_endpoints_of_different_slices_share_what_they_say_alike() -> None:
-    one, other = slice_of("web"), slice_of("api")
-    assert one.endpoints is not None
-    assert other.endpoints is not None
-    first, last = one.endpoints[0], other.endpoints[1]
-    assert first.conditions is last.conditions
-    assert first.node_name is last.node_name
-    assert first.zone is last.zone
-    assert first.target_ref is not None
-    assert last.target_ref is not None
-    assert first.target_ref.kind is last.target_ref.kind
-    assert first.target_ref.namespace is one.metadata.namespace
-    assert one.metadata.namespace is other.metadata.namespace
+def service_of(name: str, **fields: Any) -> Service:
+    spec = {
+        "type": "Some type",
+        "clusterIP": "10.96.0.1",
+        "clusterIPs": ["10.96.0.1"],
+        "ipFamilies": ["IPv4"],
+        "sessionAffinity": "No one's",
+        "selector": {"app": "the web"},
+        "ports": [{"name": "http", "port": 80, "targetPort": "a port"}],
+        **fields,
+    }
+    body = {"metadata": {"name": name, "namespace": "the apps"}, "spec": spec, "status": {}}
+    found = read_object(Kind.SERVICE, json.dumps(body).encode())
+    return cast("Service", found)
 
 
-def test_what_is_said_stays_as_it_was() -> None:
+def test_services_share_what_they_say_alike() -> None:
+    one, other = service_of("web").spec, service_of("api").spec
+    for field in ("type", "ip_families", "session_affinity", "ports"):
+        assert getattr(one, field) is getattr(other, field)
+    assert one.selector is not None
+    assert other.selector is not None
+    assert one.selector["app"] is other.selector["app"]
+    assert one.cluster_ip is (one.cluster_ips or ())[0]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
+        {"ports": [{"name": "http", "port": 80, "targetPort": "8080"}]},
+        {"ports": []},
+        {"ports": None},
+        {"ipFamilies": ["IPv6", "IPv4"]},
+        {"ipFamilies": None},
+        {"clusterIP": "None", "clusterIPs": ["None"]},
+        {"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1", "fd00::1"]},
+        {"clusterIP": None, "clusterIPs": None, "type": "ExternalName", "externalName": "a.b"},
+    ],
+)
+def test_a_service_says_what_it_said_before_it_shared(fields: dict[str, Any]) -> None:
+    spec = service_of("web", **fields).spec
+    expected = {
+        "type": "Some type",
+        "clusterIP": "10.96.0.1",
+        "clusterIPs": ["10.96.0.1"],
+        "ipFamilies": ["IPv4"],
+        "sessionAffinity": "No one's",
+        "selector": {"app": "the web"},
+        "ports": [{"name": "http", "port": 80, "targetPort": "a port"}],
+        **fields,
+    }
+    assert spec == msgspec.convert(expected, ServiceSpec)
+
+
+def test_values_that_are_never_the_same_do_not_pile_up() -> None:
+    kept = [
+        service_of("web", ports=[{"port": number}]).spec.ports for number in range(1, 2 * MOST + 1)
+    ]
+    assert [found[0].port for found in kept if found] == list(range(1, 2 * MOST + 1))
+    assert len(sharing._known) <= MOST
+
+
+def test_endpoints_say_what_they_said() -> None:
     (first, _) = slice_of("web").endpoints or ()
     assert first.addresses == ("10.0.0.1",)
     assert (first.node_name, first.zone) == ("node one", "zone one")
@@ -50,28 +103,17 @@ def test_what_is_said_stays_as_it_was() -> None:
     assert first.target_ref.namespace == "the apps"
 
 
-def test_conditions_that_differ_are_not_mixed_up() -> None:
-    found = []
-    for ready in (True, False, None):
-        body = {
-            "metadata": {"name": "web"},
-            "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": ready}}],
-        }
-        piece = read_object(Kind.ENDPOINT_SLICE, json.dumps(body).encode())
-        assert isinstance(piece, EndpointSlice)
-        assert piece.endpoints is not None
-        assert piece.endpoints[0].conditions is not None
-        found.append(piece.endpoints[0].conditions.ready)
-    assert found == [True, False, None]
+def test_slices_share_their_ports() -> None:
+    one, other = slice_of("web", ports=[{"port": 80}]), slice_of("api", ports=[{"port": 80}])
+    assert one.ports is other.ports
 
 
 def test_nothing_is_kept_of_what_nobody_reads() -> None:
-    piece = slice_of("web", uid="u-7", annotations={LAST_APPLIED: "{}", "kept": "yes"})
-    assert piece.metadata.uid == ""
+    piece = slice_of("web", annotations={LAST_APPLIED: "{}", "kept": "yes"})
     assert piece.metadata.annotations == {"kept": "yes"}
-    assert piece.endpoints is not None
-    assert piece.endpoints[0].target_ref is not None
-    assert piece.endpoints[0].target_ref.uid is None
+    piece = slice_of("web", annotations={LAST_APPLIED: "{}"}, labels={})
+    assert piece.metadata.annotations is None
+    assert piece.metadata.labels is None
 
 
 def test_objects_with_next_to_nothing_in_them_are_left_alone() -> None:
