@@ -48,7 +48,6 @@ Metrics
 
 Differences
 -----------
-* Named templates (``define``, ``template``, ``block``), ``break`` and ``continue`` are refused.
 * A template that comes out empty adds no record.
 * ``.Message`` has ID, opcode, flags and question.
 * The options ``var`` and ``expr`` of CoreDNS 1.14 are refused.

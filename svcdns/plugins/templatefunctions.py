@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from operator import ge, gt, le, lt
 from typing import Any, Final
+from urllib.parse import quote_plus
 
 
 class Missing:
@@ -201,6 +202,51 @@ def printed(*values: object) -> str:
     return out
 
 
+_HTML: dict[str, str | int | None] = {
+    "\0": "\ufffd",
+    '"': "&#34;",
+    "'": "&#39;",
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+}
+_JS = {
+    **{character: f"\\{character}" for character in "\\'\""},
+    **{character: f"\\u{ord(character):04X}" for character in "<>&="},
+}
+
+
+def html(*values: object) -> str:
+    """Escape for HTML (Go's HTMLEscaper)."""
+    return printed(*values).translate(str.maketrans(_HTML))
+
+
+def js(*values: object) -> str:
+    """Escape for JavaScript (Go's JSEscaper)."""
+    return "".join(
+        [
+            _JS.get(
+                character, f"\\u{ord(character):04X}" if not character.isprintable() else character
+            )
+            for character in printed(*values)
+        ]
+    )
+
+
+def urlquery(*values: object) -> str:
+    """Escape for the query of a URL (Go's url.QueryEscape)."""
+    return quote_plus(printed(*values), safe="")
+
+
+def call(thing: object, *_arguments: object) -> object:
+    """Refuse to call: no value is a function here, those of fields are called as they are named.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError(f"error calling call: non-function of type {_kind(thing)}")
+
+
 def _integer(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"error calling {name}: expected integer; got {_kind(value)}")
@@ -244,6 +290,10 @@ FUNCTIONS: Final[Mapping[str, Callable[..., object]]] = {
     "print": printed,
     "println": lambda *values: " ".join([text(value) for value in values]) + "\n",
     "printf": printf,
+    "html": html,
+    "js": js,
+    "urlquery": urlquery,
+    "call": call,
     "parseInt": parse_int,
 }
 """By name."""

@@ -1,9 +1,9 @@
 r"""Reads templates of Go's text/template, as far as records need it.
 
 Understood are text, ``{{ pipeline }}``, ``if``, ``else if``, ``else``, ``range``, ``with``,
-``end``, variables, comments, trim markers, all literals, parentheses and the functions of
-:mod:`svcdns.plugins.templatefunctions`.  Not understood, and refused, are named templates
-(``define``, ``template``, ``block``) and ``break`` and ``continue``.
+``end``, ``break``, ``continue``, named templates (``define``, ``template``, ``block``), variables,
+comments, trim markers, all literals, parentheses and the functions of
+:mod:`svcdns.plugins.templatefunctions`.
 
 Spec: https://pkg.go.dev/text/template
 """
@@ -65,7 +65,29 @@ class Branch(Struct, frozen=True):
     otherwise: tuple["Node", ...] = ()
 
 
-Node: TypeAlias = Text | Pipeline | Branch
+class Leave(Struct, frozen=True):
+    """``break`` and ``continue``."""
+
+    kind: str
+
+
+class Call(Struct, frozen=True):
+    """``template "name" pipeline``."""
+
+    name: str
+    pipeline: Pipeline | None
+    "Gives the dot; ``None``: there is none."
+
+
+Node: TypeAlias = Text | Pipeline | Branch | Leave | Call
+
+
+class Source(Struct, frozen=True):
+    """A template, and those that it defines."""
+
+    nodes: tuple[Node, ...]
+    named: dict[str, tuple[Node, ...]]
+
 
 _ACTION = re.compile(
     r"\{\{(?P<left>-(?=\s))?\s*(?P<body>(?:/\*.*?\*/|\"(?:\\.|[^\"\\])*\"|`[^`]*`|'(?:\\.|[^'\\])*'|(?!\}\}).)*?)"
@@ -87,17 +109,17 @@ _CONSTANTS = {"true": True, "false": False, "nil": None}
 _BRANCHES = ("if", "range", "with")
 
 
-def parse(source: str) -> tuple[Node, ...]:
+def parse(source: str) -> Source:
     """Read a template.
 
     Raises:
-        ValueError: It is none, or uses what is not understood here.
+        ValueError: It is none.
     """
     reader = _Reader(source)
-    nodes, end = reader.body()
+    nodes, end = reader.body(top=True)
     if end:
         raise ValueError(f"unexpected {{{{{end}}}}}")
-    return nodes
+    return Source(nodes, reader.named)
 
 
 class _Reader:
@@ -106,8 +128,10 @@ class _Reader:
     def __init__(self, source: str) -> None:
         self._pieces = list(_pieces(source))[::-1]
         self._variables = ["$"]
+        self._ranges = 0
+        self.named: dict[str, tuple[Node, ...]] = {}
 
-    def body(self) -> tuple[tuple[Node, ...], str]:
+    def body(self, *, top: bool = False) -> tuple[tuple[Node, ...], str]:
         """Read up to ``end`` or ``else`` (given with what follows it), or to the end."""
         nodes: list[Node] = []
         scope = len(self._variables)
@@ -124,21 +148,55 @@ class _Reader:
                 if word == "end" and rest != "end":
                     raise ValueError(f"unexpected {rest[3:].strip()!r} in end")
                 return tuple(nodes), rest
-            nodes.append(self._action(word, tokens))
+            if word == "define":
+                self._define(tokens, top=top)
+            else:
+                nodes.append(self._action(word, tokens))
         return tuple(nodes), ""
 
     def _action(self, word: str, tokens: "_Tokens") -> Node:
         if word in _BRANCHES:
             tokens.pop()
             return self._branch(word, tokens)
-        if word in ("define", "template", "block", "break", "continue"):
-            raise ValueError(f"{{{{{word}}}}} is not understood here")
-        return self._pipeline(tokens, "command")
+        match word:
+            case "break" | "continue":
+                if len(tokens.left) > 1:
+                    raise ValueError(f"unexpected {tokens.left[-2][1]!r} in {word}")
+                if not self._ranges:
+                    raise ValueError(f"{{{{{word}}}}} outside {{{{range}}}}")
+                return Leave(word)
+            case "template" | "block":
+                name = _name(tokens)
+                given = word == "block" or tokens.left
+                call = Call(name, self._pipeline(tokens, word) if given else None)
+                if word == "block":
+                    self._named_body(name)
+                return call
+            case _:
+                return self._pipeline(tokens, "command")
+
+    def _define(self, tokens: "_Tokens", *, top: bool) -> None:
+        name = _name(tokens)
+        if tokens.left or not top:
+            raise ValueError("unexpected " + (repr(tokens.left[-1][1]) if top else "{{define}}"))
+        self._named_body(name)
+
+    def _named_body(self, name: str) -> None:
+        """Read the body of a named template, which sees no variables and is in no ``range``."""
+        outside, self._variables = self._variables, ["$"]
+        ranges, self._ranges = self._ranges, 0
+        nodes, end = self.body()
+        if end != "end":
+            raise ValueError(f"unexpected {{{{{end or 'EOF'}}}}} in template {name!r}")
+        self._variables, self._ranges = outside, ranges
+        self.named[name] = nodes
 
     def _branch(self, kind: str, tokens: "_Tokens") -> Branch:
         scope = len(self._variables)
         pipeline = self._pipeline(tokens, kind)
+        self._ranges += kind == "range"
         body, end = self.body()
+        self._ranges -= kind == "range"
         otherwise: tuple[Node, ...] = ()
         if end.startswith("else"):
             more = _Tokens(end.removeprefix("else"))
@@ -273,6 +331,15 @@ class _Tokens:
         while self.left and self.left[-1][0] == "field" and self._glued[-1]:
             names.append(self.pop()[1][1:])
         return tuple(names)
+
+
+def _name(tokens: _Tokens) -> str:
+    """Take ``define``, ``template`` or ``block`` and the name behind it."""
+    word = tokens.pop()[1]
+    kind, text = tokens.pop() if tokens.left else ("", "")
+    if kind not in ("string", "raw"):
+        raise ValueError(f"missing name in {word}")
+    return _unquoted(text) if kind == "string" else text[1:-1]
 
 
 def _pieces(source: str) -> Iterator[Text | str]:

@@ -9,8 +9,10 @@ from typing import assert_never
 from svcdns.plugins.templatefunctions import FUNCTIONS, MISSING, text, truth
 from svcdns.plugins.templatesyntax import (
     Branch,
+    Call,
     Fields,
     Function,
+    Leave,
     Literal,
     Node,
     Operand,
@@ -21,6 +23,9 @@ from svcdns.plugins.templatesyntax import (
 
 ROUNDS = 4096
 """Rounds of all ``range`` in one template: a record has 64 KiB at most."""
+
+DEPTH = 50
+"""Named templates within each other; Go allows 100,000, which no record needs."""
 
 
 class Fieldset(dict[str, object]):
@@ -37,8 +42,9 @@ class Template:
             ValueError: It is no template, or uses what is not understood.
         """
         self.source = source
-        self._nodes = parse(source)
-        self.names = frozenset(_names(self._nodes))
+        self._parsed = parse(source)
+        named = [_names(nodes) for nodes in self._parsed.named.values()]
+        self.names = frozenset(_names(self._parsed.nodes).union(*named))
         "Every first field that it asks for, and ``.`` when it asks for everything."
 
     def render(self, data: Fieldset) -> str:
@@ -47,20 +53,23 @@ class Template:
         Raises:
             ValueError: Something in it cannot be done with *data*.
         """
-        run = _Run(data)
-        run.nodes(self._nodes, data)
+        run = _Run(data, self._parsed.named)
+        run.nodes(self._parsed.nodes, data)
         return "".join(run.out)
 
 
 class _Run:
     """One execution."""
 
-    def __init__(self, data: Fieldset) -> None:
+    def __init__(self, data: Fieldset, named: Mapping[str, tuple[Node, ...]]) -> None:
         self.out: list[str] = []
+        self._named = named
+        self._depth = 0
         self._variables: list[tuple[str, object]] = [("$", data)]
         self._rounds = 0
 
-    def nodes(self, nodes: tuple[Node, ...], dot: object) -> None:
+    def nodes(self, nodes: tuple[Node, ...], dot: object) -> str:
+        """Carry out nodes in order; give ``break`` or ``continue`` when that ended them early."""
         for node in nodes:
             match node:
                 case Text(text=plain):
@@ -71,24 +80,46 @@ class _Run:
                     if not node.declares:
                         self.out.append(text(value))
                 case Branch():
-                    self._branch(node, dot)
+                    if left := self._branch(node, dot):
+                        return left
+                case Leave(kind=kind):
+                    return kind
+                case Call():
+                    self._template(node, dot)
                 case _:
                     assert_never(node)
+        return ""
 
-    def _branch(self, branch: Branch, dot: object) -> None:
+    def _template(self, call: Call, dot: object) -> None:
+        nodes = self._named.get(call.name)
+        if nodes is None:
+            raise ValueError(f'template "{call.name}" not defined')
+        if self._depth == DEPTH:
+            raise ValueError(f"templates are more than {DEPTH} deep within each other")
+        given = None if call.pipeline is None else self._pipeline(call.pipeline, dot)
+        outside, self._variables = self._variables, [("$", given)]
+        self._depth += 1
+        self.nodes(nodes, given)
+        self._depth -= 1
+        self._variables = outside
+        if call.pipeline is not None:
+            self._declare(call.pipeline, given)
+
+    def _branch(self, branch: Branch, dot: object) -> str:
         scope = len(self._variables)
         value = self._pipeline(branch.pipeline, dot)
         if branch.kind == "range":
-            self._range(branch, value, dot)
+            left = self._range(branch, value, dot)
         else:
             self._declare(branch.pipeline, value)
             if truth(value):
-                self.nodes(branch.body, value if branch.kind == "with" else dot)
+                left = self.nodes(branch.body, value if branch.kind == "with" else dot)
             else:
-                self.nodes(branch.otherwise, dot)
+                left = self.nodes(branch.otherwise, dot)
         del self._variables[scope:]
+        return left
 
-    def _range(self, branch: Branch, value: object, dot: object) -> None:
+    def _range(self, branch: Branch, value: object, dot: object) -> str:
         items: list[tuple[object, object]]
         match value:
             case Mapping():
@@ -102,7 +133,7 @@ class _Run:
             case _:
                 raise ValueError(f"range can't iterate over {text(value)}")
         if not items:
-            self.nodes(branch.otherwise, dot)
+            return self.nodes(branch.otherwise, dot)
         scope = len(self._variables)
         for key, item in items:
             self._rounds += 1
@@ -111,8 +142,11 @@ class _Run:
             names = branch.pipeline.declares
             pair = (item,) if len(names) == 1 else (key, item)
             self._variables += zip(names, pair, strict=False)
-            self.nodes(branch.body, item)
+            left = self.nodes(branch.body, item)
             del self._variables[scope:]
+            if left == "break":
+                break
+        return ""
 
     def _declare(self, pipeline: Pipeline, value: object) -> None:
         for name in pipeline.declares:
@@ -224,6 +258,8 @@ def _names(nodes: tuple[Node, ...]) -> set[str]:
                 found |= _named(node)
             case Branch():
                 found |= _named(node.pipeline) | _names(node.body) | _names(node.otherwise)
+            case Call(pipeline=pipeline) if pipeline is not None:
+                found |= _named(pipeline)
             case _:
                 pass
     return found

@@ -24,6 +24,9 @@ CALLS: list[tuple[str, tuple[object, ...], object]] = [
     ("or", ("", 0, "x"), "x"),
     ("print", ("a", 1, 2, "b"), "a1 2b"),
     ("println", ("a", 1), "a 1\n"),
+    ("html", ("<a href='x\0'>", 1), "&lt;a href=&#39;x\ufffd&#39;&gt;1"),
+    ("js", ("it's \"<>&=\"\\\n",), "it\\'s \\\"\\u003C\\u003E\\u0026\\u003D\\\"\\\\\\u000A"),
+    ("urlquery", ("a b&c~", 1), "a+b%26c~1"),
     ("parseInt", ("ff", 16, 8), 255),
     ("parseInt", ("0x1f", 0, 64), 31),
 ]  # fmt: skip
@@ -41,6 +44,7 @@ def test_functions(name: str, arguments: tuple[object, ...], value: object) -> N
         ("index", (("a",), -1), "out of range"),
         ("index", (1, 1), "cannot index int"),
         ("slice", ("abc", 2, 1), "out of range"),
+        ("call", ("x", 1), "non-function of type string"),
         ("slice", (1,), "cannot slice"),
         ("len", (1,), "len of type int"),
         ("eq", (1,), "missing argument"),

@@ -44,6 +44,22 @@ ROWS = [
     ("{{ slice .Name 0 2 }}", "ip"),
     ("{{ \"a\\tb\\u00e9\" }}", "a\tbé"),
     ("{{ \"}}\" }}", "}}"),
+    ("{{ range .Match }}{{ if eq . \"one\" }}{{ continue }}{{ end }}{{ . }}{{ end }}", "wholetwo"),
+    ("{{ range .Match }}{{ if eq . \"two\" }}{{ break }}{{ end }}{{ . }}{{ end }}!", "wholeone!"),
+    ("{{ range .Match }}{{ range $.Match }}{{ break }}{{ end }}x{{ end }}", "xxx"),
+    ("{{ range .Match }}{{ with . }}{{ break }}{{ end }}x{{ end }}", ""),
+    ('{{ define "t" }}<{{ . }}>{{ end }}{{ template "t" .Name }}', "<ip-10-0.example.>"),
+    ('{{ template "t" . }}{{ define `t` }}{{ .Name }}{{ end }}', "ip-10-0.example."),
+    ('{{ define "t" }}[{{ . }}]{{ end }}{{ template "t" }}', "[<nil>]"),
+    ('{{ define "t" }}{{ $.a }}{{ end }}{{ template "t" .Group }}{{ $.Empty }}', "10"),
+    ('{{ block "t" .Group }}{{ .b }}{{ end }}{{ template "t" .Group }}', "00"),
+    ('{{ $x := 1 }}{{ block "t" 2 }}{{ $x := . }}{{ $x }}{{ end }}{{ $x }}', "21"),
+    ('{{ range .Match }}{{ template "t" . }}{{ end }}{{ define "t" }}{{ range $i, $x := "" | len }}{{ break }}{{ end }}.{{ end }}', "..."),
+    ('{{ define "t" }}{{ if . }}{{ len . }}{{ template "t" (slice . 1) }}{{ end }}{{ end }}{{ template "t" "abc" }}', "321"),
+    ('{{ define "t" }}{{ template "t" }}{{ end }}{{ template "t" }}', None),
+    ('{{ template "nope" . }}', None),
+    ('{{ html "<a&\'\\\"" }}', "&lt;a&amp;&#39;&#34;"),
+    ("{{ call .Name }}", None),
     ("{{ index .Match 9 }}", None),
     ("{{ .Nope }}", None),
     ("{{ .Name.Nope }}", None),
@@ -69,3 +85,11 @@ def test_a_template_knows_what_it_asks_for() -> None:
     source = "{{ .Name }}{{ if $.Remote }}{{ (index .Match 1) }}{{ end }}{{ with .Group }}{{ . }}{{ end }}"
 
     assert Template(source).names == {"Name", "Remote", "Match", "Group", "."}
+
+
+def test_a_template_asks_for_what_the_templates_ask_for_that_it_defines() -> None:
+    source = (
+        '{{ define "t" }}{{ .Remote }}{{ end }}{{ template "t" $ }}{{ block "u" .Name }}{{ end }}'
+    )
+
+    assert Template(source).names == {"Remote", ".", "Name"}
