@@ -11,7 +11,7 @@ asks a question chooses the text.  Patterns that could, such as ``(.*\\.)*``, ar
 repetitions in a row (``.*\\..*\\..*``) are left to Python; they cost a power of the length of a
 name, which is at most 255.
 
-Differences: Unicode classes (``\pL``) are refused, case folding is that of ASCII.
+Differences: case folding and scripts (``\p{Greek}``) are those of ASCII.
 
 Spec: https://pkg.go.dev/regexp/syntax
 """
@@ -27,6 +27,7 @@ from svcdns.plugins.codepoints import (
     merged,
     negated,
     perl,
+    unicode_class,
     union,
 )
 from svcdns.plugins.goregexpmatch import Program
@@ -64,7 +65,7 @@ class GoRegexp:
         """Compile *pattern*.
 
         Raises:
-            ValueError: Go does not accept it, or it has a Unicode class.
+            ValueError: Go does not accept it.
         """
         self.pattern = pattern
         reader = _Reader(pattern)
@@ -282,8 +283,21 @@ class _Reader:
                 return Node(_BOUNDARY[char == "B"], Place("inside" if char == "B" else "edge"))
             case _ if char.lower() in PERL:
                 return chars(perl(char))
+            case "p" | "P":
+                ranges = self._unicode(char)
+                return chars(folded(ranges) if self._fold else ranges)
             case _:
                 return self._char(self._escaped(char))
+
+    def _unicode(self, char: str) -> Ranges:
+        r"""Read what follows ``\p`` or ``\P``: a letter, or a name in braces."""
+        name = self._until("}") if self._skip("{") else self._take()
+        bare = name.removeprefix("^")
+        try:
+            ranges = unicode_class(bare)
+        except ValueError as error:
+            raise self._error(str(error)) from None
+        return negated(ranges) if (char == "P") != (bare != name) else ranges
 
     def _escaped(self, char: str) -> int:
         """Read what follows a backslash and stands for one character."""
@@ -331,6 +345,8 @@ class _Reader:
         char = self._take()
         if char == "\\" and self._pattern[self._at : self._at + 1].lower() in set(PERL):
             return perl(self._take())
+        if char == "\\" and (self._ahead("p") or self._ahead("P")):
+            return self._unicode(self._take())
         low = self._escaped(self._take()) if char == "\\" else ord(char)
         if not self._ahead("-") or self._ahead("-]"):
             return ((low, low),)

@@ -55,7 +55,6 @@ Differences
 * ``cname`` gives all that there is about the new target; CoreDNS leaves out what has another name.
 * A client that did not speak EDNS gets no OPT record because of an ``edns0`` rule.
 * ``rcode`` works on answers without any record.
-* Unicode classes (``\pL``) in regular expressions are refused.
 
 Parity: CoreDNS ``plugin/rewrite``.
 """

@@ -51,7 +51,6 @@ Differences
 * A template that comes out empty adds no record.
 * ``.Message`` has ID, opcode, flags and question.
 * The options ``var`` and ``expr`` of CoreDNS 1.14 are refused.
-* Unicode classes (``\pL``) in regular expressions are refused.
 
 Parity: CoreDNS ``plugin/template``.
 """

@@ -5,7 +5,17 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svcdns.plugins.codepoints import LAST, POSIX, folded, merged, negated, overlap, perl, union
+from svcdns.plugins.codepoints import (
+    LAST,
+    POSIX,
+    folded,
+    merged,
+    negated,
+    overlap,
+    perl,
+    unicode_class,
+    union,
+)
 
 _SETS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), max_size=6).map(
     lambda pairs: merged([(low, low + more) for low, more in pairs])
@@ -42,3 +52,18 @@ def test_classes_are_those_of_ascii() -> None:
 def test_folding_adds_the_other_case_of_ascii_letters() -> None:
     assert folded(((97, 98), (48, 48))) == ((48, 48), (65, 66), (97, 98))
     assert folded(((64, 66),)) == ((64, 66), (97, 98))
+
+
+def test_unicode_classes_are_general_categories_and_what_scripts_have_of_ascii() -> None:
+    letters, upper, lower = unicode_class("L"), unicode_class("Lu"), unicode_class("Ll")
+
+    assert members(letters) == members(POSIX["alpha"]) == members(unicode_class("Latin"))
+    assert overlap(letters, ((0x3B1, 0x3B1),))
+    assert not overlap(upper, lower)
+    assert (
+        union(upper, lower, unicode_class("Lt"), unicode_class("Lm"), unicode_class("Lo"))
+        == letters
+    )
+    assert not overlap(unicode_class("C"), ((0x378, 0x378),)), "unassigned ones are in no class"
+    assert members(unicode_class("Common")) == set(range(100)) - members(POSIX["alpha"])
+    assert unicode_class("Thai") == ()
