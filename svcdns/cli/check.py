@@ -22,6 +22,7 @@ from svcdns.corefile.syntax import ServerBlock
 from svcdns.dns.name import from_text
 from svcdns.errors import ConfigError, CorefileError
 from svcdns.metrics import Registry
+from svcdns.plugins import root
 from svcdns.plugins.base import Context, Plugin
 from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.kubernetes import Kubernetes
@@ -125,9 +126,18 @@ def _check(file: str, port: int) -> Report:
             block=number,
             shared=shared,
             clusters=clusters,
+            root=_root(block),
+            view=next((one.args[0] for one in block.named("view") if one.args), ""),
         )
 
     return inspect(file, blocks, context_of, warnings, _try_out)
+
+
+def _root(block: ServerBlock) -> str:
+    try:
+        return root.path(block.named("root"))
+    except CorefileError:
+        return ""  # told when the directive is set up
 
 
 def _is_yaml(file: str, text: str) -> bool:

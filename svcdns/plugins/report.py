@@ -17,6 +17,7 @@ from svcdns.corefile.schemes import check_schemes
 from svcdns.corefile.syntax import Directive, ServerBlock
 from svcdns.errors import ConfigError, CorefileError
 from svcdns.plugins.base import Context, Plugin
+from svcdns.plugins.build import Meets
 from svcdns.plugins.order import BY_NAME, Support
 from svcdns.plugins.registry import set_up, support_of
 
@@ -53,6 +54,8 @@ class BlockReport(Struct, frozen=True):
     chain: tuple[str, ...]
     "Plugins that see queries, the first one first."
     directives: tuple[DirectiveReport, ...]
+    starts: bool
+    "Whether nothing in the block is in the way."
 
 
 class Report(Struct, frozen=True):
@@ -129,7 +132,7 @@ def _chain(
         if directive.name not in BY_NAME:
             message = f"Error during parsing: Unknown directive '{directive.name}'"
             errors.append(CorefileError(directive.file, directive.line, message))
-    chain = []
+    plugins: list[Plugin] = []
     for name in BY_NAME:
         directives = tuple(directive for directive in known if directive.name == name)
         if not directives:
@@ -145,8 +148,14 @@ def _chain(
             errors.append(CorefileError(first.file, first.line, f"plugin/{name}: {error}"))
         else:
             if plugin is not None:
-                chain.append(plugin.name)
-    return tuple(chain)
+                plugins.append(plugin)
+    for plugin in plugins:
+        if isinstance(plugin, Meets):
+            try:
+                plugin.meet(plugins)
+            except CorefileError as error:
+                errors.append(error)
+    return tuple([plugin.name for plugin in plugins])
 
 
 def _block(
@@ -156,13 +165,15 @@ def _block(
     changes: tuple[Change, ...],
     errors: Iterable[CorefileError],
 ) -> BlockReport:
+    directives = tuple(_directive(directive, changes, errors) for directive in old.directives)
     return BlockReport(
         file=old.file,
         line=old.line,
         zones=tuple(dict.fromkeys(key.zone for key in old.keys)),
         listeners=tuple(str(listener) for listener in listeners(new)),
         chain=chain,
-        directives=tuple(_directive(directive, changes, errors) for directive in old.directives),
+        directives=directives,
+        starts=all(directive.status is not Status.REFUSED for directive in directives),
     )
 
 
@@ -217,8 +228,14 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"{block.file}:{block.line} server block"
         yield f"  zones      {' '.join(block.zones)}"
         yield f"  listeners  {' '.join(block.listeners)}"
-        yield f"  chain      {' -> '.join(block.chain) or '(empty: every query is refused)'}"
+        yield f"  chain      {_chain_text(block)}"
         yield from _table(report.file, block)
+
+
+def _chain_text(block: BlockReport) -> str:
+    if not block.starts:
+        return "(none: the block would not start)"
+    return " -> ".join(block.chain) or "(empty: every query is refused)"
 
 
 def _table(file: str, block: BlockReport) -> Iterator[str]:

@@ -209,3 +209,13 @@ def test_a_migrated_corefile_that_would_not_start_says_so(
     out, err = capsys.readouterr()
     assert "nonsense" in out
     assert f"svcdns check: it would not start: {file}:3 - " in err
+
+
+def test_files_are_looked_for_below_the_root(tmp_path: Path) -> None:
+    (tmp_path / "zones").mkdir()
+    (tmp_path / "zones" / "db").write_text("$TTL 5\n@ SOA a b 1 2 3 4 5\n")
+    text = f"example.org {{\nroot {tmp_path}/zones\nfile %s {{\nreload 0\n}}\n}}\n"
+
+    assert main(["check", _file(tmp_path, text % "db")]) == 0
+    assert main(["check", _file(tmp_path, text % "nope")]) == 1
+    assert main(["check", _file(tmp_path, ". {\nroot\n}\n")]) == 1

@@ -113,3 +113,20 @@ def test_a_directive_with_a_mistake_in_its_block_is_refused_with_what_is_wrong()
     assert (kubernetes.line, kubernetes.status) == (2, Status.REFUSED)
     assert kubernetes.note == "plugin/kubernetes: unknown property 'podz'"
     assert errors.status is Status.SUPPORTED
+
+
+def test_a_block_that_would_not_start_has_no_chain() -> None:
+    text = to_text(_inspect("a {\ncache x {\nnope\n}\n}\nb {\n}\nc {\nwhoami\n}"))
+
+    assert [line for line in text.splitlines() if line.startswith("  chain")] == [
+        "  chain      (none: the block would not start)",
+        "  chain      (empty: every query is refused)",
+        "  chain      whoami",
+    ]
+
+
+def test_plugins_meet_as_they_do_at_a_start() -> None:
+    (block,) = (report := _inspect("a {\nwhoami\nautopath @whoami\n}")).blocks
+
+    assert (report.starts, block.starts) == (False, False)
+    assert "whoami does not implement the AutoPather interface" in report.errors[0]
