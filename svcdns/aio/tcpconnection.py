@@ -279,9 +279,7 @@ class Connection:
         assert endpoint is not None
         assert upstream is not None
         relay.connected(self)
-        served.connect_seconds.observe(relay.clock() - self._attempt_began)
-        served.balancer.succeeded(endpoint)
-        endpoint.connections += 1
+        served.connected(endpoint, relay.clock() - self._attempt_began)
         near = self._client_leg = Leg(self, self._client, outbound=False)
         far = self._endpoint_leg = Leg(self, upstream, outbound=True)
         near.peer, far.peer = far, near

@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import select
-import shutil
 import signal
 import sys
 import termios
@@ -15,16 +14,18 @@ import time
 import tty
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from msgspec import Struct
 
 from svcdns.aio.addresses import reason
 from svcdns.errors import ConfigError
-from svcdns.proxy.top import PREFIX, Row, Scrape, Sort, document, ordered, read, rows
-from svcdns.proxy.topscreen import Size, screen
+from svcdns.proxy.top import PREFIX, Row, Scrape, document, ordered, read, rows
+from svcdns.proxy.topscreen import Size, length, room, screen
+from svcdns.proxy.topview import HINT, Key, View, keys
 
 SECONDS = 5.0
 """How long a scrape may take; a large proxy's takes one."""
@@ -32,13 +33,14 @@ SECONDS = 5.0
 MAX_OCTETS = 256 << 20
 """Of a scrape; 10,000 services with 100,000 endpoints give 100 MiB at most."""
 
-ENTER = "\x1b[?1049h\x1b[?25l"
+ENTER = b"\x1b[?1049h\x1b[?25l"
 """To the alternate screen, without a cursor."""
 
-LEAVE = "\x1b[?25h\x1b[?1049l"
+LEAVE = b"\x1b[?25h\x1b[?1049l"
+"""Both written past the buffers, which a signal may have met half full."""
 
-QUIT = b"qQ\x03\x04"
-"""Keys that end it."""
+LOOK = 0.25
+"""Seconds between looks at the size of the terminal."""
 
 _CLOSED = "the connection was closed in the middle"
 
@@ -60,7 +62,8 @@ class Settings(Struct, frozen=True):
     interval: float = 2.0
     once: bool = False
     as_json: bool = False
-    sort: Sort = Sort.CONNECTIONS
+    view: View = View()
+    "What is shown at first; keys change it."
     namespace: str = ""
 
 
@@ -100,6 +103,7 @@ class Top:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._url = ""
+        self._view = settings.view
         self._before: Scrape | None = None
         self._after: Scrape | None = None
         self._rows: list[Row] = []
@@ -117,7 +121,7 @@ class Top:
                     time.sleep(self._settings.interval)
                     self._step(first=True)
                     self._print(self._after)
-                elif sys.stdout.isatty() and not self._settings.as_json:
+                elif _draws() and not self._settings.as_json:
                     self._watch()
                 else:
                     self._stream()
@@ -146,8 +150,12 @@ class Top:
 
     def _take(self, found: Scrape) -> None:
         self._before, self._after = self._after, found
-        some = rows(self._before, found, self._settings.namespace)
-        self._rows = ordered(some, self._settings.sort)
+        self._sort()
+
+    def _sort(self) -> None:
+        assert self._after is not None
+        some = rows(self._before, self._after, self._settings.namespace)
+        self._rows = ordered(some, self._view.sort)
 
     def _step(self, *, first: bool = False) -> str:
         """Scrape again; say what went wrong.
@@ -169,14 +177,17 @@ class Top:
         if settings.as_json:
             rated = self._before is not None and self._before.started == found.started
             seconds = round(found.at - self._before.at, 3) if rated and self._before else None
-            what = document(self._rows, self._url, seconds)
+            shown = self._view.endpoints
+            what = document(self._rows, self._url, seconds, endpoints=shown)
             print(json.dumps(what, indent=2 if settings.once else None), flush=True)
         else:
-            print("\n".join(screen(self._rows, found, self._head(""), None)), flush=True)
+            lines = screen(self._rows, found, self._head(""), None, endpoints=self._view.endpoints)
+            print("\n".join(lines), flush=True)
 
     def _head(self, fault: str) -> str:
         note = f"{fault}; trying again" if fault else f"every {self._settings.interval:g} s"
-        return f"svcdns top  {self._url}  {time.strftime('%H:%M:%S')}  {note}"
+        order = f"by {self._view.sort}"
+        return f"svcdns top  {self._url}  {time.strftime('%H:%M:%S')}  {note}  {order}"
 
     def _stream(self) -> None:
         """Print one table, or one document in a line, after the other."""
@@ -194,48 +205,98 @@ class Top:
     def _watch(self) -> None:
         """Draw on the terminal until somebody presses q or Ctrl-C."""
         fault = ""
-        with _screen() as pressed:
+        with _Terminal() as terminal:
             while True:
-                size = shutil.get_terminal_size()
-                self._draw(fault, Size(size.columns, size.lines))
-                if pressed(self._settings.interval):
-                    return
+                ends = time.monotonic() + self._settings.interval
+                self._draw(fault, terminal.size())
+                while (left := ends - time.monotonic()) > 0:
+                    for key in terminal.keys(left):
+                        if key is Key.QUIT:
+                            return
+                        self._turn_to(key, terminal.size())
+                    self._draw(fault, terminal.size())
                 fault = self._step()
+
+    def _turn_to(self, key: Key, size: Size) -> None:
+        before = self._view
+        self._view = before.after(key, room(size))
+        if self._view.sort is not before.sort:
+            self._sort()
 
     def _draw(self, fault: str, size: Size) -> None:
         assert self._after is not None
-        lines = screen(self._rows, self._after, self._head(fault), size)
-        sys.stdout.write("\x1b[H" + "\n".join(f"{line}\x1b[K" for line in lines) + "\x1b[J")
+        lines = length(self._rows, endpoints=self._view.endpoints)
+        self._view = view = self._view.within(lines, room(size))
+        drawn = screen(
+            self._rows, self._after, self._head(fault), size,
+            endpoints=view.endpoints, skip=view.skip, hint=HINT,
+        )  # fmt: skip
+        sys.stdout.write("\x1b[H" + "\n".join(f"{line}\x1b[K" for line in drawn) + "\x1b[J")
         sys.stdout.flush()
 
 
-@contextmanager
-def _screen() -> Iterator[Callable[[float], bool]]:
-    """Take the terminal over; gives what waits so many seconds for a key that ends it."""
-    keys = sys.stdin.isatty()
-    before = termios.tcgetattr(sys.stdin) if keys else None
+def _draws() -> bool:
+    """Tell whether standard output is a terminal that can be drawn on."""
+    return sys.stdout.isatty() and os.environ.get("TERM") not in (None, "", "dumb")
 
-    def pressed(seconds: float) -> bool:
+
+class _Terminal:
+    """The terminal, taken over; put back at the end, and while the program is stopped (Ctrl-Z)."""
+
+    def __init__(self) -> None:
+        self._has_keys = sys.stdin.isatty()
+        self._before: list[Any] = []
+        self._stop: Any = None
+        self._size = self.size()
+
+    def __enter__(self) -> "_Terminal":
+        self._take()
+        self._stop = signal.signal(signal.SIGTSTP, self._pause)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTSTP, self._stop)
+        self._give_back()
+
+    def size(self) -> Size:
+        """Ask how large it is; some say 0, or nothing."""
+        try:
+            columns, lines = os.get_terminal_size(sys.stdout.fileno())
+        except OSError:
+            columns, lines = 0, 0
+        return Size(columns or 80, lines or 24)
+
+    def keys(self, seconds: float) -> list[Key]:
+        """Wait so long for a key, or for another size."""
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
-            if not keys:
-                time.sleep(left)
-            elif select.select([sys.stdin], [], [], left)[0]:
+            if self._size != (now := self.size()):
+                self._size = now
+                return []
+            if not self._has_keys:
+                time.sleep(min(left, LOOK))
+            elif select.select([sys.stdin], [], [], min(left, LOOK))[0]:
                 typed = os.read(sys.stdin.fileno(), 64)
-                if not typed or any(key in QUIT for key in typed):
-                    return True
-        return False
+                return keys(typed) if typed else [Key.QUIT]
+        return []
 
-    sys.stdout.write(ENTER)
-    try:
-        if keys:
+    def _take(self) -> None:
+        if self._has_keys:
+            self._before = termios.tcgetattr(sys.stdin)
             tty.setcbreak(sys.stdin, termios.TCSANOW)
-        yield pressed
-    finally:
-        if before:
-            termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
-        sys.stdout.write(LEAVE)
-        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), ENTER)
+
+    def _give_back(self) -> None:
+        if self._before:
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, self._before)
+        os.write(sys.stdout.fileno(), LEAVE)
+
+    def _pause(self, _number: int, _frame: FrameType | None) -> None:
+        self._give_back()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        # goes on here after SIGCONT
+        self._take()
+        self._size = Size(0, 0)  # whatever it is, the screen is empty now
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from svcdns.errors import ConfigError
 from svcdns.hostport import host_port
 from svcdns.proxy.kubeproxyconfig import METRICS_PORT
 from svcdns.proxy.top import UP_METRICS_ADDRESS, Sort
+from svcdns.proxy.topview import View
 
 HELP = """\
 Services of a running 'svcdns up' or 'svcdns proxy', live: open connections, connections and octets
@@ -17,7 +18,9 @@ IN is what clients send, OUT what they get.  RETRIES, EJECTED and FAILED count s
 began; CONNECT is the mean time until an endpoint took a connection, P99< what 99 of 100 stayed
 below.  In nftables mode the kernel forwards, and only endpoints are known.
 
-Ends with q or Ctrl-C.  Prints plain tables, one after the other, where there is no terminal."""
+In the terminal e unfolds services into their endpoints, s sorts by the next column, arrows and
+page keys scroll, and q or Ctrl-C ends.  Of an endpoint FAILED counts connects that it did not take.
+Where there is no terminal, plain tables are printed, one after the other."""
 
 DEFAULTS = (UP_METRICS_ADDRESS, f"127.0.0.1:{METRICS_PORT}")
 """Where ``svcdns up`` and ``svcdns proxy`` have their metrics."""
@@ -44,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", choices=("text", "json"), default="text",
         help="json: one document, or without --once one in a line for every look",
+    )  # fmt: skip
+    parser.add_argument(
+        "--endpoints", "-e", action="store_true",
+        help="unfold services into their endpoints, each with its state",
     )  # fmt: skip
     parser.add_argument(
         "--sort", choices=[one.value for one in Sort], default=Sort.CONNECTIONS.value,
@@ -73,9 +80,8 @@ def settings_of(args: argparse.Namespace) -> Settings:
         raise ConfigError(f"--interval: must be {SHORTEST:g} to {LONGEST:g} s, not {args.interval}")
     places = (args.address,) if args.address else DEFAULTS
     urls = tuple(url(one) for one in places)
-    return Settings(
-        urls, args.interval, args.once, args.output == "json", Sort(args.sort), args.namespace
-    )
+    view = View(Sort(args.sort), args.endpoints)
+    return Settings(urls, args.interval, args.once, args.output == "json", view, args.namespace)
 
 
 def url(text: str) -> str:

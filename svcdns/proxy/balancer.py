@@ -66,6 +66,7 @@ class Endpoint:
     __slots__ = (
         "active",
         "backend",
+        "connect_seconds",
         "connections",
         "ejections",
         "failures",
@@ -89,6 +90,8 @@ class Endpoint:
         self.active = 0
         "Connections and UDP sessions that are open or being opened."
         self.connections = 0
+        self.connect_seconds = 0.0
+        "That connects to it took, all together; TCP only."
         self.turn = 0
         "When it was chosen last, counted in choices; settles ties."
         self.failures = 0
@@ -97,6 +100,14 @@ class Endpoint:
         "Octets sent to it."
         self.received = 0
         "Octets received from it."
+
+    def state(self, now: float) -> State:
+        """Tell what it is at this moment."""
+        if self.removed:
+            return State.DRAINING
+        if self.health.ejected(now):
+            return State.EJECTED
+        return State.SLOW_START if self.health.ramping(now) else State.READY
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.backend.address} port {self.backend.port}>"

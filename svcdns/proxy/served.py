@@ -83,6 +83,13 @@ class Served:
         own = client == need.listener.address or any(address in network for network in self._own)
         return need.own_policy if own else need.policy
 
+    def connected(self, endpoint: Endpoint, seconds: float) -> None:
+        """Take note that *endpoint* took a connection after *seconds*."""
+        self.connect_seconds.observe(seconds)
+        endpoint.connect_seconds += seconds
+        endpoint.connections += 1
+        self.balancer.succeeded(endpoint)
+
     def failed(self, endpoint: Endpoint, now: float) -> None:
         """Take note that *endpoint* refused or did not answer."""
         if self.balancer.failed(endpoint, now):

@@ -1,4 +1,4 @@
-"""``svcdns top``: what service ports did between two scrapes.
+"""``svcdns top``: what service ports and their endpoints did between two scrapes.
 
 A counter is as old as its process, so a rate takes two scrapes.  One that fell was reset and has
 counted from nothing since, as Prometheus takes it; when the process itself is another one, or the
@@ -10,8 +10,10 @@ Latency is that of the connections between the scrapes, or of all when there wer
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from math import inf, isfinite
+from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from svcdns.proxy.balancer import State
 from svcdns.proxy.samples import samples
@@ -32,6 +34,16 @@ _COUNTERS = {
     "svcdns_proxy_connect_seconds_sum": "connect_sum",
     "svcdns_proxy_connect_seconds_count": "connect_count",
 }
+_ENDPOINT_COUNTERS = {
+    "svcdns_proxy_endpoint_connections_total": "connections",
+    "svcdns_proxy_endpoint_sent_bytes_total": "sent",
+    "svcdns_proxy_endpoint_received_bytes_total": "received",
+    "svcdns_proxy_endpoint_ejections_total": "ejections",
+    "svcdns_proxy_endpoint_failures_total": "failures",
+    "svcdns_proxy_endpoint_connect_seconds_total": "connect_sum",
+}
+_ENDPOINT_ACTIVE = "svcdns_proxy_endpoint_active_connections"
+_ENDPOINT_STATE = "svcdns_proxy_endpoint_state"
 _ACTIVE = "svcdns_proxy_active_connections"
 _STATES = "svcdns_proxy_endpoints"
 _BUCKET = "svcdns_proxy_connect_seconds_bucket"
@@ -66,14 +78,19 @@ class Key(Struct, frozen=True, order=True):
 
 
 class Counts(Struct):
-    """What one scrape says about a service port."""
+    """What one scrape says about a service port, or about one of its endpoints."""
 
     totals: dict[str, float] = field(default_factory=dict)
     "Counters; empty where the kernel forwards and nobody counts."
     active: float | None = None
     states: dict[str, int] = field(default_factory=dict)
+    "How many endpoints are in which state; of an endpoint: its own."
     buckets: dict[float, float] = field(default_factory=dict)
     "Connects up to so many seconds, by bound."
+    endpoints: dict[str, "Counts"] = field(default_factory=dict)
+    "By address and port."
+    pod: str = ""
+    "Of an endpoint, where it is known."
 
 
 class Scrape(Struct, frozen=True):
@@ -91,13 +108,9 @@ class Scrape(Struct, frozen=True):
         return any(one.totals for one in self.services.values())
 
 
-class Row(Struct, frozen=True):
-    """One service port between two scrapes; ``None``: not known."""
+class Traffic(Struct, frozen=True, kw_only=True):
+    """What a service port or an endpoint did between two scrapes; ``None``: not known."""
 
-    namespace: str
-    service: str
-    port: str
-    protocol: str
     name: str
     active: int | None
     "Open connections and UDP sessions."
@@ -107,17 +120,37 @@ class Row(Struct, frozen=True):
     "Octets from clients to endpoints."
     bytes_out: int | None
     "Octets from endpoints to clients."
-    retries: int | None
     ejections: int | None
     failures: int | None
+    "Connections that no endpoint took; of an endpoint: connects that it did not take."
     connections_rate: float | None
     "A second, as the next two."
     bytes_in_rate: float | None
     bytes_out_rate: float | None
     connect_mean_seconds: float | None
+
+
+class EndpointRow(Traffic, frozen=True, kw_only=True):
+    """One endpoint of a service port."""
+
+    pod: str
+    state: str
+    "Empty where it is not known."
+
+
+class Row(Traffic, frozen=True, kw_only=True):
+    """One service port."""
+
+    namespace: str
+    service: str
+    port: str
+    protocol: str
+    retries: int | None
     connect_p99_seconds: float | None
     "An upper bound: that of the bucket; infinite beyond the last one."
     endpoint_states: dict[str, int]
+    endpoints: tuple[EndpointRow, ...] = ()
+    "Those that the proxy shows one by one."
 
 
 def read(text: str, at: float) -> Scrape | None:
@@ -136,24 +169,39 @@ def read(text: str, at: float) -> Scrape | None:
         ours = True
         if not isfinite(value) or "service" not in labels:
             continue
-        names = ("namespace", "service", "port", "protocol")
-        key = Key(*[labels.get(one, "") for one in names])
-        if name in _COUNTERS:
-            _counts(services, key).totals[_COUNTERS[name]] = value
-        elif name == _ACTIVE:
-            _counts(services, key).active = value
-        elif name == _STATES:
-            _counts(services, key).states[labels.get("state", "")] = int(value)
-        elif name == _BUCKET:
-            _counts(services, key).buckets[_bound(labels.get("le", ""))] = value
+        key = Key(*[labels.get(one, "") for one in ("namespace", "service", "port", "protocol")])
+        counts = services.get(key)
+        if counts is None:
+            counts = services[key] = Counts()
+        if "endpoint" in labels:
+            _note_endpoint(counts, name, labels, value)
+        else:
+            _note(counts, name, labels, value)
     return Scrape(at, services, started) if ours else None
 
 
-def _counts(services: dict[Key, Counts], key: Key) -> Counts:
-    found = services.get(key)
-    if found is None:
-        found = services[key] = Counts()
-    return found
+def _note(counts: Counts, name: str, labels: dict[str, str], value: float) -> None:
+    if name in _COUNTERS:
+        counts.totals[_COUNTERS[name]] = value
+    elif name == _ACTIVE:
+        counts.active = value
+    elif name == _STATES:
+        counts.states[labels.get("state", "")] = int(value)
+    elif name == _BUCKET:
+        counts.buckets[_bound(labels.get("le", ""))] = value
+
+
+def _note_endpoint(service: Counts, name: str, labels: dict[str, str], value: float) -> None:
+    counts = service.endpoints.get(labels["endpoint"])
+    if counts is None:
+        counts = service.endpoints[labels["endpoint"]] = Counts()
+    if name in _ENDPOINT_COUNTERS:
+        counts.totals[_ENDPOINT_COUNTERS[name]] = value
+    elif name == _ENDPOINT_ACTIVE:
+        counts.active = value
+    elif name == _ENDPOINT_STATE:
+        counts.pod = labels.get("pod", "")
+        counts.states = {labels.get("state", ""): int(value)}
 
 
 def _bound(text: str) -> float:
@@ -183,6 +231,45 @@ def rows(before: Scrape | None, after: Scrape, namespace: str = "") -> list[Row]
 def _row(key: Key, before: Scrape | None, after: Scrape, counts: Counts) -> Row:
     old = before.services.get(key, Counts()) if before else None
     seconds = after.at - before.at if before else 0.0
+    mean, p99 = _latency(old, counts)
+    retries = counts.totals.get("retries")
+    return Row(
+        namespace=key.namespace,
+        service=key.service,
+        port=key.port,
+        protocol=key.protocol,
+        name=str(key),
+        retries=None if retries is None else int(retries),
+        connect_mean_seconds=mean,
+        connect_p99_seconds=p99,
+        endpoint_states=counts.states,
+        endpoints=tuple(
+            _endpoint_row(name, old and old.endpoints.get(name, Counts()), one, seconds)
+            for name, one in counts.endpoints.items()
+        ),
+        **_traffic(old, counts, seconds),
+    )
+
+
+def _endpoint_row(name: str, old: Counts | None, counts: Counts, seconds: float) -> EndpointRow:
+    # Every connect that took its time made a connection, so one count does for both.
+    timed = "connect_sum" in counts.totals
+    mean, _ = _latency(old and _as_connects(old), _as_connects(counts)) if timed else (None, None)
+    return EndpointRow(
+        name=name,
+        pod=counts.pod,
+        state=next(iter(counts.states), ""),
+        connect_mean_seconds=mean,
+        **_traffic(old, counts, seconds),
+    )
+
+
+def _as_connects(counts: Counts) -> Counts:
+    return Counts(counts.totals | {"connect_count": counts.totals.get("connections", 0)})
+
+
+def _traffic(old: Counts | None, counts: Counts, seconds: float) -> dict[str, Any]:
+    """Give what service ports and endpoints have in common; *old* is None without rates."""
 
     def total(name: str) -> int | None:
         found = counts.totals.get(name)
@@ -194,30 +281,20 @@ def _row(key: Key, before: Scrape | None, after: Scrape, counts: Counts) -> Row:
             return None
         return _grown(old.totals.get(name, 0), found) / seconds
 
-    mean, p99 = _latency(old, counts)
     active = counts.active
     if active is None and counts.totals:
-        active = 0  # the gauge appears with the first connection
-    return Row(
-        namespace=key.namespace,
-        service=key.service,
-        port=key.port,
-        protocol=key.protocol,
-        name=str(key),
-        active=None if active is None else int(active),
-        connections=total("connections"),
-        bytes_in=total("sent"),
-        bytes_out=total("received"),
-        retries=total("retries"),
-        ejections=total("ejections"),
-        failures=total("failures"),
-        connections_rate=rate("connections"),
-        bytes_in_rate=rate("sent"),
-        bytes_out_rate=rate("received"),
-        connect_mean_seconds=mean,
-        connect_p99_seconds=p99,
-        endpoint_states=counts.states,
-    )
+        active = 0  # a gauge that nobody has raised yet
+    return {
+        "active": None if active is None else int(active),
+        "connections": total("connections"),
+        "bytes_in": total("sent"),
+        "bytes_out": total("received"),
+        "ejections": total("ejections"),
+        "failures": total("failures"),
+        "connections_rate": rate("connections"),
+        "bytes_in_rate": rate("sent"),
+        "bytes_out_rate": rate("received"),
+    }
 
 
 def _grown(old: float, new: float) -> float:
@@ -244,46 +321,66 @@ def _connects(counts: Counts) -> tuple[float, float, dict[float, float]]:
 
 
 def ordered(found: Iterable[Row], sort: Sort) -> list[Row]:
-    """Sort rows; ties by name, so that the table stands still.
+    """Sort rows, and the endpoints of each; ties by name, so that the table stands still.
 
     Where there are no rates yet, connections and octets so far stand for them.
     """
 
-    def amount(row: Row) -> float:
-        match sort:
-            case Sort.CONNECTIONS:
-                return _first(row.connections_rate, row.connections)
-            case Sort.ACTIVE:
-                return _first(row.active)
-            case Sort.BYTES:
-                into = _first(row.bytes_in_rate, row.bytes_in)
-                return into + _first(row.bytes_out_rate, row.bytes_out)
-            case Sort.RETRIES:
-                return _first(row.retries)
-            case Sort.EJECTIONS:
-                return _first(row.ejections)
-            case Sort.FAILURES:
-                return _first(row.failures)
-            case Sort.CONNECT:
-                return _first(row.connect_mean_seconds)
-            case Sort.NAME:
-                return 0
+    def rank(one: Traffic) -> tuple[float, str]:
+        return (-_amount(one, sort), one.name)
 
-    return sorted(found, key=lambda row: (-amount(row), row.name))
+    some = [replace(row, endpoints=tuple(sorted(row.endpoints, key=rank))) for row in found]
+    return sorted(some, key=rank)
+
+
+def _amount(one: Traffic, sort: Sort) -> float:
+    match sort:
+        case Sort.CONNECTIONS:
+            return _first(one.connections_rate, one.connections)
+        case Sort.ACTIVE:
+            return _first(one.active)
+        case Sort.BYTES:
+            into = _first(one.bytes_in_rate, one.bytes_in)
+            return into + _first(one.bytes_out_rate, one.bytes_out)
+        case Sort.RETRIES:
+            return _first(one.retries) if isinstance(one, Row) else 0
+        case Sort.EJECTIONS:
+            return _first(one.ejections)
+        case Sort.FAILURES:
+            return _first(one.failures)
+        case Sort.CONNECT:
+            return _first(one.connect_mean_seconds)
+        case Sort.NAME:
+            return 0
 
 
 def _first(*values: float | None) -> float:
     return next((value for value in values if value is not None), -1)
 
 
-def document(found: Sequence[Row], source: str, interval: float | None) -> dict[str, object]:
-    """Give the rows for programs; *interval* in seconds, None at the first scrape."""
+_IDENTITY = ("namespace", "service", "port", "protocol", "name")
+
+
+def document(
+    found: Sequence[Row], source: str, interval: float | None, *, endpoints: bool = False
+) -> dict[str, object]:
+    """Give the rows for programs.
+
+    Args:
+        found: In the order wanted.
+        source: Where they come from.
+        interval: Seconds between the scrapes; None at the first.
+        endpoints: Whether each service port has its endpoints, one by one.
+    """
     services = []
     for row in found:
-        fields = {name: getattr(row, name) for name in row.__struct_fields__}
+        fields = {name: getattr(row, name) for name in (*_IDENTITY, *row.__struct_fields__)}
         if row.connect_p99_seconds == inf:
             fields["connect_p99_seconds"] = None  # JSON has no infinity
         fields["endpoint_states"] = {str(state): row.endpoint_states.get(state, 0)
                                      for state in State} | row.endpoint_states  # fmt: skip
+        del fields["endpoints"]
+        if endpoints:
+            fields["endpoints"] = [asdict(one) for one in row.endpoints]
         services.append(fields)
     return {"source": source, "interval_seconds": interval, "services": services}

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from svcdns.columns import align
 from svcdns.proxy.balancer import State
-from svcdns.proxy.top import Row, Scrape
+from svcdns.proxy.top import EndpointRow, Row, Scrape, Traffic
 
 UNKNOWN = "-"
 
@@ -24,54 +24,84 @@ class Size(Struct, frozen=True):
 
 class _Column(Struct, frozen=True):
     title: str
-    cell: Callable[[Row], str]
+    cell: Callable[[Traffic], str]
     importance: int
     "Of two columns that do not fit both the less important one goes."
 
 
 _COLUMNS = (
-    _Column("SERVICE", lambda row: _printable(row.name), 10),
+    _Column("SERVICE", lambda row: _name(row), 10),
     _Column("ACTIVE", lambda row: _number(row.active), 8),
     _Column("CONN/S", lambda row: _number(row.connections_rate), 9),
     _Column("IN/S", lambda row: _octets(row.bytes_in_rate), 5),
     _Column("OUT/S", lambda row: _octets(row.bytes_out_rate), 6),
-    _Column("RETRIES", lambda row: _number(row.retries), 3),
+    _Column("RETRIES", lambda row: _number(row.retries) if isinstance(row, Row) else "", 3),
     _Column("EJECTED", lambda row: _number(row.ejections), 2),
     _Column("FAILED", lambda row: _number(row.failures), 4),
     _Column("CONNECT", lambda row: _time(row.connect_mean_seconds), 1),
-    _Column("P99<", lambda row: _time(row.connect_p99_seconds), 0),
-    _Column("STATES", lambda row: _states(row.endpoint_states), 7),
+    _Column("P99<", lambda row: _time(row.connect_p99_seconds) if isinstance(row, Row) else "", 0),
+    _Column("STATES", lambda row: _state(row), 7),
 )
 _IN_KERNEL = ("SERVICE", "STATES")
 
 
-def screen(rows: Sequence[Row], scrape: Scrape, head: str, size: Size | None) -> list[str]:
-    """Draw the table: a head, sums, an empty line, titles, a line for each service port.
+def screen(
+    rows: Sequence[Row],
+    scrape: Scrape,
+    head: str,
+    size: Size | None,
+    *,
+    endpoints: bool = False,
+    skip: int = 0,
+    hint: str = "",
+) -> list[str]:
+    """Draw the table: a head, sums, a hint, titles, a line for each service port.
 
     Args:
         rows: In the order wanted.
         scrape: What they come from.
         head: The first line.
         size: None: everything is shown, as wide as it is.  Otherwise columns that matter less are
-            left out until the rest fits, and the last line says how many service ports did not.
+            left out until the rest fits, and the last line says how many lines did not.
+        endpoints: Whether each service port is followed by its endpoints.
+        skip: Lines of the table, below its titles, that have been scrolled out of sight.
+        hint: The third line.
     """
-    shown = list(rows)
+    found = _unfolded(rows, endpoints)
+    shown = found[skip:]
     if size:
-        shown = shown[: max(size.lines - 4, 0)]
-        if len(shown) < len(rows):
+        shown = shown[: room(size)]
+        if skip + len(shown) < len(found):
             shown = shown[:-1]
     columns = [one for one in _COLUMNS if scrape.counted or one.title in _IN_KERNEL]
-    lines = [head, _sums(rows, scrape), "", *_table(shown, columns, size)]
+    lines = [head, _sums(rows, scrape), hint, *_table(shown, columns, size)]
+    below = len(found) - skip - len(shown)
     if not rows:
         lines[3:] = ["No services."]
-    elif len(shown) < len(rows):
-        lines.append(f"... and {len(rows) - len(shown):,} more")
+    elif below > 0:
+        lines.append(f"... and {below:,} more")
     if size is None:
         return lines
     return [line[: size.columns] for line in lines[: size.lines]]
 
 
-def _table(rows: Sequence[Row], columns: list[_Column], size: Size | None) -> list[str]:
+def room(size: Size) -> int:
+    """Count the lines that the table has for service ports and endpoints."""
+    return max(size.lines - 4, 0)
+
+
+def length(rows: Sequence[Row], *, endpoints: bool) -> int:
+    """Count the lines that the whole table would have below its titles."""
+    return len(_unfolded(rows, endpoints))
+
+
+def _unfolded(rows: Sequence[Row], endpoints: bool) -> list[Traffic]:
+    if not endpoints:
+        return list(rows)
+    return [one for row in rows for one in (row, *row.endpoints)]
+
+
+def _table(rows: Sequence[Traffic], columns: list[_Column], size: Size | None) -> list[str]:
     while True:
         cells = [[one.title for one in columns], *([c.cell(row) for c in columns] for row in rows)]
         lines = align(cells)
@@ -122,6 +152,18 @@ def _time(seconds: float | None) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.3g}ms"
     return f"{seconds:.3g}s"
+
+
+def _name(row: Traffic) -> str:
+    if isinstance(row, EndpointRow):
+        return _printable(f"  {row.name} {row.pod}".rstrip())
+    return _printable(row.name)
+
+
+def _state(row: Traffic) -> str:
+    if isinstance(row, EndpointRow):
+        return _printable(row.state) or UNKNOWN
+    return _states(row.endpoint_states) if isinstance(row, Row) else UNKNOWN
 
 
 def _states(states: dict[str, int]) -> str:

@@ -14,6 +14,7 @@ from svcdns.proxy.served import CONNECT_SECONDS_BOUNDS, Served
 
 SERVICE_LABELS = ("namespace", "service", "port", "protocol")
 ENDPOINT_LABELS = (*SERVICE_LABELS, "endpoint")
+STATE_LABELS = (*ENDPOINT_LABELS, "pod", "state")
 
 _SERVICE = (
     ("svcdns_proxy_connections_total", "Connections (UDP: sessions) that reached an endpoint."),
@@ -26,14 +27,24 @@ _SERVICE = (
 _ENDPOINT = (
     ("svcdns_proxy_endpoint_connections_total", "Connections that reached the endpoint."),
     ("svcdns_proxy_endpoint_failures_total", "Connects that the endpoint did not take."),
+    ("svcdns_proxy_endpoint_ejections_total", "Times that the endpoint was left alone."),
     ("svcdns_proxy_endpoint_sent_bytes_total", "Octets sent to the endpoint."),
     ("svcdns_proxy_endpoint_received_bytes_total", "Octets received from the endpoint."),
 )
 _ACTIVE = ("svcdns_proxy_active_connections", "Connections and UDP sessions open now.")
 _ENDPOINT_ACTIVE = ("svcdns_proxy_endpoint_active_connections", "Open to the endpoint now.")
+_ENDPOINT_SECONDS = (
+    "svcdns_proxy_endpoint_connect_seconds_total",
+    "Time that connects to the endpoint took, all together.",
+)
+_STATE = ("svcdns_proxy_endpoint_state", "1 for the state that the endpoint is in.")
 _EJECTED = ("svcdns_proxy_endpoint_ejected", "Whether the endpoint is ejected at the moment.")
 _STATES = ("svcdns_proxy_endpoints", "Endpoints by state: ready, ejected, slow-start, draining.")
 _SECONDS = ("svcdns_proxy_connect_seconds", "Time until an endpoint took the connection.")
+
+SHOWN_UNASKED = 1000
+"""Up to so many endpoints of a process have series before they are asked.  Beyond, of 100,000 few
+ever are, and a scrape of all would be tens of MiB."""
 
 
 def publish(registry: Registry, services: Iterable[Served], now: float) -> None:
@@ -42,19 +53,16 @@ def publish(registry: Registry, services: Iterable[Served], now: float) -> None:
     Series of services and endpoints that are gone disappear; a service's own numbers include what
     its former endpoints did, so they never fall.
     """
+    found = list(services)
     totals = [registry.counter(name, text, SERVICE_LABELS) for name, text in _SERVICE]
-    parts = [registry.counter(name, text, ENDPOINT_LABELS) for name, text in _ENDPOINT]
     active = registry.gauge(*_ACTIVE, SERVICE_LABELS)
-    endpoint_active = registry.gauge(*_ENDPOINT_ACTIVE, ENDPOINT_LABELS)
-    ejected = registry.gauge(*_EJECTED, ENDPOINT_LABELS)
     states = registry.gauge(*_STATES, (*SERVICE_LABELS, "state"))
     seconds = registry.histogram(*_SECONDS, CONNECT_SECONDS_BOUNDS, SERVICE_LABELS)
-    for family in (*totals, *parts, active, endpoint_active, ejected, states):
+    for family in (*totals, active, states):
         family.cells.clear()
     seconds.histograms.clear()
-    for served in services:
-        identity = served.plan.id
-        labels = (identity.namespace, identity.service, identity.port, identity.protocol)
+    for served in found:
+        labels = _labels(served.plan)
         # One service port has two of these in a dual-stack cluster: their numbers add up.
         for family, value in zip(totals, service_counts(served), strict=True):
             family.cell(*labels).value += value
@@ -64,29 +72,50 @@ def publish(registry: Registry, services: Iterable[Served], now: float) -> None:
             cell.counts[index] += count
         for state, number in served.states(now).items():
             states.cell(*labels, state).value += number
+        active.cell(*labels).value += sum(endpoint.active for endpoint in served.endpoints())
+    _publish_endpoints(registry, found, now)
+
+
+def _publish_endpoints(registry: Registry, services: list[Served], now: float) -> None:
+    parts = [registry.counter(name, text, ENDPOINT_LABELS) for name, text in _ENDPOINT]
+    seconds = registry.counter(*_ENDPOINT_SECONDS, ENDPOINT_LABELS)
+    active = registry.gauge(*_ENDPOINT_ACTIVE, ENDPOINT_LABELS)
+    ejected = registry.gauge(*_EJECTED, ENDPOINT_LABELS)
+    state = registry.gauge(*_STATE, STATE_LABELS)
+    for family in (*parts, seconds, active, ejected, state):
+        family.cells.clear()
+    everyone = sum(len(served.balancer.endpoints) for served in services) <= SHOWN_UNASKED
+    for served in services:
+        labels = _labels(served.plan)
         for endpoint in served.endpoints():
-            if not (endpoint.connections or endpoint.failures):
-                continue  # of 100,000 endpoints few have ever been asked
-            names = (*labels, _name(endpoint))
-            counts = (endpoint.connections, endpoint.failures, endpoint.sent, endpoint.received)
-            for family, value in zip(parts, counts, strict=True):
+            if not (everyone or endpoint.connections or endpoint.failures):
+                continue
+            names = (*labels, host_port(*endpoint.sockaddr))
+            for family, value in zip(parts, _endpoint_counts(endpoint), strict=True):
                 family.cell(*names).value += value
-            active.cell(*labels).value += endpoint.active
-            endpoint_active.cell(*names).value += endpoint.active
+            if served.plan.id.protocol == "TCP":
+                seconds.cell(*names).value += endpoint.connect_seconds
+            active.cell(*names).value += endpoint.active
             ejected.cell(*names).value = int(endpoint.health.ejected(now))
+            state.cell(*names, endpoint.backend.pod, endpoint.state(now)).value = 1
 
 
 def publish_planned(registry: Registry, plans: Iterable[ServicePlan]) -> None:
-    """Count the endpoints of *plans* where the kernel forwards: nothing else is known there."""
+    """Show the endpoints of *plans* where the kernel forwards: nothing else is known there."""
     states = registry.gauge(*_STATES, (*SERVICE_LABELS, "state"))
+    state = registry.gauge(*_STATE, STATE_LABELS)
     states.cells.clear()
-    for plan in plans:
-        number = len(plan.cluster or plan.local)
-        if plan.cluster and plan.local:
-            number = len({*plan.cluster, *plan.local})
-        identity = plan.id
-        labels = (identity.namespace, identity.service, identity.port, identity.protocol)
-        states.cell(*labels, State.READY).value += number
+    state.cells.clear()
+    found = [(_labels(plan), {*plan.cluster, *plan.local}) for plan in plans]
+    everyone = sum(len(backends) for _, backends in found) <= SHOWN_UNASKED
+    for labels, backends in found:
+        states.cell(*labels, State.READY).value += len(backends)
+        for one in sorted(backends) if everyone else ():
+            state.cell(*labels, host_port(one.address, one.port), one.pod, State.READY).value = 1
+
+
+def _labels(plan: ServicePlan) -> tuple[str, str, str, str]:
+    return (plan.id.namespace, plan.id.service, plan.id.port, plan.id.protocol)
 
 
 def service_counts(served: Served) -> tuple[int, int, int, int, int, int]:
@@ -102,6 +131,11 @@ def service_counts(served: Served) -> tuple[int, int, int, int, int, int]:
     )
 
 
-def _name(endpoint: Endpoint) -> str:
-    address, port = endpoint.sockaddr
-    return host_port(address, port)
+def _endpoint_counts(endpoint: Endpoint) -> tuple[int, int, int, int, int]:
+    return (
+        endpoint.connections,
+        endpoint.failures,
+        endpoint.ejections,
+        endpoint.sent,
+        endpoint.received,
+    )

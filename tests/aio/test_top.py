@@ -25,7 +25,7 @@ from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 APPS = tuple(f"{name}-{os.getpid()}" for name in ("web", "cart", "ledger", "clock"))
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm"}
 
 
 @asynccontextmanager
@@ -82,6 +82,9 @@ class Terminal:
     def resize(self, columns: int, lines: int) -> None:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
+    def press(self, typed: bytes) -> None:
+        os.write(self._master, typed)
+
     def screens(self) -> list[list[str]]:
         """Give what was drawn, screen by screen."""
         text = self.shown.decode()
@@ -132,6 +135,57 @@ async def test_a_program_gets_one_document() -> None:
     assert names == sorted(names)
     (web,) = (one for one in document["services"] if one["name"] == f"default/{APPS[0]}:http/TCP")
     assert web["endpoint_states"]["ready"] >= 2
+
+
+async def test_a_program_gets_endpoints_with_their_states() -> None:
+    async with up() as address:
+        status, out, errors = await top(
+            address, "--once", "--output", "json", "--interval", "0.1", "--endpoints"
+        )
+
+    assert (status, errors) == (0, "")
+    services = {one["service"]: one for one in json.loads(out)["services"]}
+    found = services[APPS[0]]["endpoints"]
+    assert sorted(one["pod"] for one in found) == [f"{APPS[0]}-0", f"{APPS[0]}-1"]
+    assert {one["state"] for one in found} == {"ready"}
+
+
+async def test_keys_unfold_sort_scroll_and_end() -> None:
+    """The interval is long: what follows a key does not wait for the next look."""
+    async with up() as address, terminal(address, "--interval", "3600") as shown:
+        await until(lambda: b"2 ready" in shown.shown)
+        shown.press(b"e")
+        endpoint = re.compile(rf"  127\.[\d.]+:\d+ {APPS[0]}-0  .* ready")
+        await until(lambda: any(endpoint.match(line) for line in shown.screens()[-1]))
+        shown.press(b"s")
+        await until(lambda: shown.screens()[-1][0].endswith("by active"))
+        shown.resize(100, 8)
+        await until(lambda: shown.screens()[-1][4:] and "more" in shown.screens()[-1][-1])
+        assert shown.screens()[-1][4].startswith("default/")
+        shown.press(b"\x1b[B")
+        await until(lambda: any(line.startswith("  127.") for line in shown.screens()[-1][4:5]))
+        shown.press(b"q")
+        assert await asyncio.wait_for(shown.process.wait(), 10) == 0
+        await until(lambda: shown.shown.endswith(b"\x1b[?25h\x1b[?1049l"))
+
+
+async def test_the_terminal_is_put_back_while_the_program_is_stopped() -> None:
+    async with up() as address, terminal(address, "--interval", "3600") as shown:
+        await until(lambda: shown.screens())
+        shown.process.send_signal(signal.SIGTSTP)
+        await until(lambda: shown.shown.endswith(b"\x1b[?25h\x1b[?1049l"))
+        await until(lambda: _state(shown.process.pid) == "T")
+        drawn = len(shown.screens())
+        shown.process.send_signal(signal.SIGCONT)
+        await until(lambda: len(shown.screens()) > drawn)
+        assert shown.shown.count(b"\x1b[?1049h") == 2
+        shown.press(b"q")
+        assert await asyncio.wait_for(shown.process.wait(), 10) == 0
+
+
+def _state(pid: int) -> str:
+    """Give the kernel's letter for what a process does (proc_pid_stat(5), field 3)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 async def test_the_screen_follows_the_terminal_and_ctrl_c_puts_it_back() -> None:

@@ -6,6 +6,7 @@ from svcdns.cli import main
 from svcdns.cli.top import add_arguments, settings_of, url
 from svcdns.errors import ConfigError
 from svcdns.proxy.top import Sort
+from svcdns.proxy.topview import View
 from tests.support.ports import free_port
 
 
@@ -21,7 +22,13 @@ def test_without_an_address_both_products_are_tried() -> None:
         "http://127.0.0.1:1054/metrics",
         "http://127.0.0.1:10249/metrics",
     )
-    assert (settings.interval, settings.sort, settings.once) == (2.0, Sort.CONNECTIONS, False)
+    assert (settings.interval, settings.view, settings.once) == (2.0, View(), False)
+
+
+def test_flags_say_what_is_shown_at_first() -> None:
+    found = settings_of(parsed("--endpoints", "--sort", "bytes", "--once", "-n", "shop"))
+    assert found.view == View(Sort.BYTES, endpoints=True)
+    assert (found.once, found.namespace) == (True, "shop")
 
 
 @pytest.mark.parametrize(

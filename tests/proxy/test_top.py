@@ -183,3 +183,77 @@ def test_a_document_names_every_state() -> None:
 
 def test_keys_read_as_the_log_writes_them() -> None:
     assert str(Key("ns", "web", "", "TCP")) == "ns/web/TCP"
+
+
+def endpoint_said(
+    endpoint: str,
+    state: str = "ready",
+    connections: float = 0,
+    failures: float = 0,
+    spent: float | None = 0.0,
+) -> str:
+    labels = f'{WEB},endpoint="{endpoint}"'
+    lines = [
+        f"svcdns_proxy_endpoint_connections_total{{{labels}}} {connections}",
+        f"svcdns_proxy_endpoint_sent_bytes_total{{{labels}}} {connections * 10}",
+        f"svcdns_proxy_endpoint_received_bytes_total{{{labels}}} {connections * 100}",
+        f"svcdns_proxy_endpoint_failures_total{{{labels}}} {failures}",
+        f"svcdns_proxy_endpoint_ejections_total{{{labels}}} 1",
+        f"svcdns_proxy_endpoint_active_connections{{{labels}}} 2",
+        f'svcdns_proxy_endpoint_state{{{labels},pod="web-0",state="{state}"}} 1',
+    ]
+    if spent is not None:
+        lines.append(f"svcdns_proxy_endpoint_connect_seconds_total{{{labels}}} {spent}")
+    return "\n".join(lines) + "\n"
+
+
+def test_endpoints_have_numbers_of_their_own() -> None:
+    before = scraped(said() + endpoint_said("10.0.0.1:80", connections=10, spent=1.0), at=0.0)
+    after = scraped(
+        said(connections=5) + endpoint_said("10.0.0.1:80", "ejected", 20, 3, 1.1), at=2.0
+    )
+    row = only(rows(before, after))
+    assert row.connections == 5  # the endpoint's numbers are not the service's
+    (one,) = row.endpoints
+    assert (one.name, one.pod, one.state) == ("10.0.0.1:80", "web-0", "ejected")
+    assert (one.active, one.connections, one.failures, one.ejections) == (2, 20, 3, 1)
+    assert (one.connections_rate, one.bytes_in_rate, one.bytes_out_rate) == (5, 50, 500)
+    assert one.connect_mean_seconds == pytest.approx(0.01)
+
+
+def test_an_endpoint_that_came_has_counted_from_nothing() -> None:
+    after = scraped(said() + endpoint_said("10.0.0.1:80", connections=20, spent=2.0), at=2.0)
+    (first,) = only(rows(None, after)).endpoints
+    assert (first.connections, first.connections_rate) == (20, None)
+    assert first.connect_mean_seconds == 0.1
+    (later,) = only(rows(scraped(said(), at=0.0), after)).endpoints
+    assert later.connections_rate == 10
+
+
+def test_connects_of_udp_take_no_time() -> None:
+    text = endpoint_said("10.0.0.1:53", connections=20, spent=None)
+    (one,) = only(rows(None, scraped(said() + text))).endpoints
+    assert one.connect_mean_seconds is None
+
+
+def test_endpoints_are_sorted_as_services_are() -> None:
+    text = "".join(endpoint_said(f"10.0.0.{n}:80", connections=n % 3, failures=n) for n in range(4))
+    found = rows(None, scraped(said() + text))
+
+    def order(sort: Sort) -> str:
+        return "".join(one.name[7] for one in only(ordered(found, sort)).endpoints)
+
+    assert order(Sort.CONNECTIONS) == "2103"
+    assert order(Sort.FAILURES) == "3210"
+    assert order(Sort.NAME) == order(Sort.RETRIES) == "0123"
+
+
+def test_a_document_has_endpoints_on_request() -> None:
+    found = rows(None, scraped(said() + endpoint_said("10.0.0.1:80", spent=0.5, connections=1)))
+    services = document(found, "x", 1.0)["services"]
+    assert isinstance(services, list)
+    assert "endpoints" not in services[0]
+    services = json.loads(json.dumps(document(found, "x", 1.0, endpoints=True)))["services"]
+    (one,) = services[0]["endpoints"]
+    assert (one["name"], one["pod"], one["state"]) == ("10.0.0.1:80", "web-0", "ready")
+    assert (one["connections"], one["connect_mean_seconds"]) == (1, 0.5)

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from svcdns.proxy.top import Counts, Key, Row, Scrape, rows
-from svcdns.proxy.topscreen import KERNEL, Size, screen
+from svcdns.proxy.topscreen import KERNEL, Size, length, room, screen
 
 TOTALS = ("connections", "sent", "received", "retries", "ejections", "failures")
 
@@ -117,3 +117,76 @@ def test_times_have_three_digits(seconds: float, shown: str) -> None:
     totals = {"connections": 1.0, "connect_count": 1.0, "connect_sum": seconds}
     one = Scrape(0.0, {Key("ns", "web", "", "TCP"): Counts(totals)})
     assert shown in drawn(one, None)[4].split()
+
+
+def unfolded(services: int = 2, kernel: bool = False) -> Scrape:
+    found = scrape(*(f"s{n}" for n in range(services)), kernel=kernel)
+    for counts in found.services.values():
+        for number, state in enumerate(("ready", "ejected", "slow-start", "draining")):
+            totals = {} if kernel else dict.fromkeys((*TOTALS, "connect_sum"), 1.0)
+            one = Counts(totals, None, {state: 1}, pod=f"pod-{number}")
+            counts.endpoints[f"10.0.0.{number}:80"] = one
+    return found
+
+
+def test_endpoints_stand_below_their_service_with_their_state() -> None:
+    found = unfolded()
+    lines = screen(rows(None, found), found, "head", None, endpoints=True)
+    assert len(lines) == 4 + 2 * 5
+    assert [line.split()[-1] for line in lines[4:9]] == [
+        "ready", "ready", "ejected", "slow-start", "draining",
+    ]  # fmt: skip
+    assert lines[5].startswith("  10.0.0.0:80 pod-0  ")
+    assert lines[5].split() == [
+        "10.0.0.0:80", "pod-0", "0", "-", "-", "-", "1", "1", "1s", "ready",
+    ]  # fmt: skip
+    assert len({line.rfind(line.split()[-1]) for line in lines[5:9]}) == 1
+    assert len(screen(rows(None, found), found, "head", None)) == 4 + 2
+
+
+def test_endpoints_of_the_kernel_have_states_only() -> None:
+    found = unfolded(1, kernel=True)
+    lines = screen(rows(None, found), found, "head", None, endpoints=True)
+    assert lines[3].split() == ["SERVICE", "STATES"]
+    assert lines[5].split() == ["10.0.0.0:80", "pod-0", "ready"]
+
+
+@pytest.mark.parametrize(
+    ("skip", "first", "last"),
+    [(0, "ns/s0/TCP", "... and 5 more"), (3, "10.0.0.2:80", "... and 2 more"),
+     (4, "10.0.0.3:80", "  10.0.0.3:80 pod-3")],
+)  # fmt: skip
+def test_what_is_scrolled_out_of_sight_is_not_counted_as_below(
+    skip: int, first: str, last: str
+) -> None:
+    found, size = unfolded(), Size(120, 10)
+    assert length(rows(None, found), endpoints=True) == 10
+    assert room(size) == 6
+    lines = screen(rows(None, found), found, "head", size, endpoints=True, skip=skip)
+    assert lines[4].split()[0] == first
+    assert lines[-1].startswith(last)
+
+
+@pytest.mark.parametrize("lines", range(8))
+@pytest.mark.parametrize("columns", [1, 20, 60])
+def test_unfolded_no_terminal_is_too_small_either(lines: int, columns: int) -> None:
+    found, size = unfolded(), Size(columns, lines)
+    for skip in range(11):
+        drawn = screen(
+            rows(None, found), found, "head", size, endpoints=True, skip=skip, hint="keys"
+        )
+        assert len(drawn) <= lines
+        assert all(len(line) <= columns for line in drawn)
+
+
+def test_the_hint_is_the_third_line() -> None:
+    found = scrape("web")
+    assert screen(rows(None, found), found, "head", None, hint="q quit")[2] == "q quit"
+
+
+def test_names_of_pods_say_nothing_to_the_terminal() -> None:
+    found = unfolded(1)
+    (counts,) = found.services.values()
+    counts.endpoints = {"\x1b[1m": Counts({}, None, {"\x07": 1}, pod="\r")}
+    line = screen(rows(None, found), found, "head", None, endpoints=True)[5]
+    assert line.isprintable()

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from svcdns.metrics import Registry
 from svcdns.proxy.served import Served
-from svcdns.proxy.traffic import publish, publish_planned
+from svcdns.proxy.traffic import SHOWN_UNASKED, publish, publish_planned
 from tests.support.plans import service_plan
 
 WEB = ("ns-1", "web", "", "TCP")
@@ -71,12 +71,48 @@ def test_series_of_a_removed_endpoint_disappear_and_totals_do_not_fall() -> None
     ]
 
 
-def test_an_endpoint_that_was_never_asked_has_no_series() -> None:
+def test_of_many_endpoints_only_those_that_were_asked_have_series() -> None:
     registry = Registry()
-    served = Served(service_plan("10.96.0.1:80", "10.0.0.1:80"), 0.0, Random(1).random)
+    many = [f"10.0.{n // 250}.{n % 250 + 1}:80" for n in range(SHOWN_UNASKED + 1)]
+    served = Served(service_plan("10.96.0.1:80", *many), 0.0, Random(1).random)
     publish(registry, [served], now=0.0)
     assert values(registry, "svcdns_proxy_endpoint_connections_total") == {}
+    assert values(registry, "svcdns_proxy_endpoint_state") == {}
     assert values(registry, "svcdns_proxy_connections_total") == {WEB: 0}
+    served.connected(served.balancer.endpoints[("10.0.0.1", 80)], 0.5)
+    publish(registry, [served], now=0.0)
+    assert values(registry, "svcdns_proxy_endpoint_connections_total") == {(*WEB, "10.0.0.1:80"): 1}
+
+    few = Served(service_plan("10.96.0.1:80", *many[:-1]), 0.0, Random(1).random)
+    publish(registry, [few], now=0.0)
+    assert len(values(registry, "svcdns_proxy_endpoint_connections_total")) == SHOWN_UNASKED
+
+
+def test_each_endpoint_has_its_state_and_the_time_of_its_connects() -> None:
+    plan = service_plan("10.96.0.1:80", "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80")
+    served = Served(plan, 0.0, Random(1).random)
+    first, second, _ = served.balancer.endpoints.values()
+    registry = Registry()
+    for seconds in (0.25, 0.5):
+        served.connected(second, seconds)
+    for _ in range(3):
+        served.failed(first, 0.0)
+
+    def states(now: float) -> list[str]:
+        publish(registry, [served], now=now)
+        found = values(registry, "svcdns_proxy_endpoint_state")
+        assert set(found.values()) == {1}
+        return [labels[-1] for labels in sorted(found)]
+
+    assert states(0.5) == ["ejected", "ready", "ready"]
+    assert states(1.5) == ["slow-start", "ready", "ready"]
+    second.active = 1
+    served.update(service_plan("10.96.0.1:80", "10.0.0.3:80"), 61.0)
+    assert states(61.0) == ["draining", "ready"]
+    name = (*WEB, "10.0.0.2:80")
+    assert values(registry, "svcdns_proxy_endpoint_connect_seconds_total")[name] == 0.75
+    assert values(registry, "svcdns_proxy_endpoint_connections_total")[name] == 2
+    assert values(registry, "svcdns_proxy_active_connections") == {WEB: 1}
 
 
 def test_a_service_that_is_gone_has_no_series() -> None:
@@ -124,4 +160,11 @@ def test_where_the_kernel_forwards_the_plan_is_counted() -> None:
     assert values(registry, "svcdns_proxy_endpoints") == {(*WEB, "ready"): 3}
     publish_planned(registry, [only_local])
     assert values(registry, "svcdns_proxy_endpoints") == {(*WEB, "ready"): 1}
-    assert list(registry.families) == ["svcdns_proxy_endpoints"]
+    assert values(registry, "svcdns_proxy_endpoint_state") == {
+        (*WEB, "10.0.0.2:80", "", "ready"): 1
+    }
+    assert list(registry.families) == ["svcdns_proxy_endpoints", "svcdns_proxy_endpoint_state"]
+    many = service_plan("10.96.0.1:80", *(f"10.1.{n // 250}.{n % 250 + 1}:80" for n in range(1001)))
+    publish_planned(registry, [many])
+    assert values(registry, "svcdns_proxy_endpoints") == {(*WEB, "ready"): 1001}
+    assert values(registry, "svcdns_proxy_endpoint_state") == {}
