@@ -8,13 +8,16 @@ Syntax
 ------
 ::
 
-    dns64 [PREFIX] {
+    dns64 PREFIX
+
+    dns64 {
         prefix PREFIX
         translate_all
         allow_ipv4
     }
 
-* PREFIX: ``64:ff9b::/96`` by default; 32 to 96 bits, a multiple of 8.
+* PREFIX: ``64:ff9b::/96`` by default; 32 to 96 bits, a multiple of 8.  On the line of the directive
+  it stands alone: as in CoreDNS, a block behind it has no effect, and a warning says so.
 * ``translate_all``: also for names that have AAAA records, instead of those.
 * ``allow_ipv4``: also for queries that came over IPv4.
 
@@ -200,9 +203,12 @@ def _prefix(text: str) -> IPv6Network:
 def setup(directives: tuple[Directive, ...], context: Context) -> Dns64:
     """Read the directives; the last one counts."""
     settings = Settings()
-    for line in each(directives):
+    for line in each(directives, context.warn):
         if line.more:
             settings = replace(settings, prefix=line.read(_prefix))
+            line.ignore_block()  # setup.go goes on to the next directive
+            line.end()
+            continue
         for option in line.options():
             match option.name:
                 case "prefix":

@@ -33,6 +33,7 @@ Syntax
     }
 
 * FROM: names at and below it are forwarded.
+* ``next``, ``next_on_nodata``: such answers are left to the next ``forward`` of the block.
 * ``force_tcp`` takes precedence over ``prefer_udp``.
 * TO: up to 15 upstreams: IP, IP:PORT, ``dns://``, ``tls://`` or ``https://`` in front, the path of
   a file in the form of resolv.conf, or a host name, also behind ``dns://`` and ``tls://``.
@@ -202,7 +203,14 @@ class Forwards:
 
 def setup(directives: tuple[Directive, ...], context: Context) -> Forwards:
     """Read the directives, in the order of the file."""
-    return Forwards([_read(line, context) for line in each(directives, context.warn)])
+    lines = each(directives, context.warn)
+    forwards = [_read(line, context) for line in lines]
+    last = forwards[-1].options
+    if last.next_rcodes or last.next_on_nodata:
+        # CoreDNS asks the next plugin only if that is another `forward` (forward.go ServeDNS).
+        lines[-1].warn("`next` has no effect without another `forward` behind it")
+        last.next_rcodes, last.next_on_nodata = frozenset(), False
+    return Forwards(forwards)
 
 
 def _read(line: Line, context: Context) -> Forward:

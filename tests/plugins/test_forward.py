@@ -380,6 +380,18 @@ def test_next_has_the_next_directive_asked(
     assert len(world.run(script)[1]) == len(script)
 
 
+@pytest.mark.parametrize("option", ["next NXDOMAIN", "next_on_nodata"])
+def test_next_has_no_effect_in_the_last_directive(option: str) -> None:
+    """README of CoreDNS's plugin: ignored when the next plugin is no forward."""
+    world = World(f"forward . 192.0.2.1\nforward . 192.0.2.2 {{\n{option}\n}}")
+    last = World(f"forward . 192.0.2.1 {{\n{option}\n}}")
+    message, exchanges = last.run([answering(rcode="NXDOMAIN")])
+
+    assert (message.rcode(), len(exchanges)) == (dns.rcode.NXDOMAIN, 1)
+    assert ["`next` has no effect" in line for line in last.outside.warnings] == [True]
+    assert ["`next` has no effect" in line for line in world.outside.warnings] == [True]
+
+
 def test_failover_asks_another_upstream() -> None:
     text = "forward . 192.0.2.1 192.0.2.2 {\npolicy sequential\nfailover SERVFAIL\n}"
     message, exchanges = World(text).run([answering(rcode="SERVFAIL"), answering()])

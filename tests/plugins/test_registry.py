@@ -142,6 +142,7 @@ def test_an_accepted_plugin_warns_once_and_is_not_in_the_chain(name: str) -> Non
         "bufsize 1232 {\n x\n}",
         "chaos v {\n x\n}",
         "multisocket 1 {\n x\n}",
+        "dns64 64:ff9b::/96 {\n translate_all\n}",
         "reload 30s {\n jitter 5s\n}",
         "cache {\n success 10 20 5 x\n}",
         "cache {\n denial 10 20 5 x\n}",
