@@ -127,9 +127,6 @@ class Top:
                     self._stream()
             except KeyboardInterrupt:
                 pass  # the way to end it
-            except BrokenPipeError:
-                # whoever read has read enough; what is buffered must not fail at exit
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
     def _begin(self) -> None:
@@ -187,6 +184,8 @@ class Top:
     def _head(self, fault: str) -> str:
         note = f"{fault}; trying again" if fault else f"every {self._settings.interval:g} s"
         order = f"by {self._view.sort}"
+        if self._settings.namespace:
+            order += f"  Namespace {self._settings.namespace}"
         return f"svcdns top  {self._url}  {time.strftime('%H:%M:%S')}  {note}  {order}"
 
     def _stream(self) -> None:

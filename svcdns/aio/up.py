@@ -68,6 +68,8 @@ class Settings(Struct, frozen=True):
     "The Node whose view traffic policies and topology take; empty: the first that is declared."
     metrics_address: str | None = None
     "``ADDRESS:PORT`` that was asked for; empty: none; None: the usual one, if it is free."
+    program: str = "svcdns"
+    "How to call this program, for what people may try."
     access_log: bool = False
     "Whether each forwarded connection and UDP session is logged when it is over."
 
@@ -245,7 +247,9 @@ class Up:
                 raise ConfigError(f"{text}; 'none' for no metrics") from error
             log.warning("%s; going on without metrics, and without 'svcdns top'", text)
             return
-        top = "svcdns top" if address == UP_METRICS_ADDRESS else f"svcdns top {address}"
+        top = f"{self._settings.program} top"
+        if address != UP_METRICS_ADDRESS:
+            top = f"{top} {address}"
         self._reach = replace(self._reach, top=top)
 
     async def _serve(

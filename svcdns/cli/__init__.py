@@ -7,12 +7,14 @@ image takes the place of the stock one without a change of arguments.
 """
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from pathlib import PurePath
 from typing import Protocol, cast
 
 from svcdns import __version__
+from svcdns.cli.parser import Help, Parser
 from svcdns.errors import ConfigError
 
 COMMANDS = ("up", "dns", "proxy", "check", "explain", "top")
@@ -70,16 +72,22 @@ def main(argv: list[str] | None = None) -> int:
 def _run(name: str, words: list[str]) -> int:
     try:  # around the import too: it takes long enough to meet a Ctrl-C
         command = cast("Command", import_module(f"svcdns.cli.{name}"))
-        parser = argparse.ArgumentParser(
+        parser = Parser(
             prog=f"svcdns {name}",
             description=command.HELP,
             allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Help,
         )
         command.add_arguments(parser)
-        return command.run(parser.parse_args(words))
+        status = command.run(parser.parse_args(words))
+        sys.stdout.flush()
+        return status
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever read has read enough; what is still buffered must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

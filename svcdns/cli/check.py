@@ -4,6 +4,7 @@ The exit status is 0 when a server would start with every file, 1 when not, 2 fo
 """
 
 import argparse
+import os
 import random
 import re
 import sys
@@ -14,9 +15,10 @@ from pathlib import Path
 import msgspec
 
 from svcdns.aio import certificates
-from svcdns.aio.corefiles import parse_file, read_text
+from svcdns.aio.corefiles import load_imports, parse_file, read_text
 from svcdns.corefile.migration import migrate
 from svcdns.corefile.overlap import listeners
+from svcdns.corefile.parser import parse
 from svcdns.corefile.printer import print_corefile
 from svcdns.corefile.syntax import ServerBlock
 from svcdns.dns.name import from_text
@@ -47,7 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="a file, or stdin")
     parser.add_argument(
-        "--output", choices=("text", "json"), default="text", help="the report's form (text)"
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help="the report's form (default: text)",
     )
     parser.add_argument(
         "--migrate",
@@ -60,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=53,
         metavar="N",
-        help="port of server blocks without one (53)",
+        help="port of server blocks without one (default: 53)",
     )
 
 
@@ -104,9 +109,10 @@ def _parse(file: str, port: int, warn: Callable[[str], None]) -> tuple[ServerBlo
 def _check(file: str, port: int) -> Report:
     warnings: list[str] = []
     try:
-        if file != "stdin" and _is_yaml(file, read_text(file)):
-            return _check_proxy(file)
-        blocks = parse_file(file, warnings.append, default_port=port)
+        text = read_text(file)
+        if _is_yaml(file, text):
+            return _check_proxy(file, text)
+        blocks = parse(text, file, os.environ, load_imports, warnings.append, default_port=port)
     except OSError as error:
         return Report(file, "unreadable", False, errors=(f"{file}: {error.strerror or error}",))
     except CorefileError as error:
@@ -163,14 +169,14 @@ def _find_kubeconfig(paths: str) -> None:
         raise ConfigError(f"kubeconfig {paths}: no such file")
 
 
-def _check_proxy(file: str) -> Report:
+def _check_proxy(file: str, text: str) -> Report:
     # Imported late: who checks a Corefile does not wait for the proxy.
     from svcdns.proxy import configfile
     from svcdns.proxy.config import resolve
     from svcdns.proxy.kubeproxyconfig import KIND
 
     try:
-        raw, warnings = configfile.read(read_text(file), file)
+        raw, warnings = configfile.read(text, file)
         options = resolve(raw, file)
         if not options.master:
             _find_kubeconfig(options.kubeconfig)

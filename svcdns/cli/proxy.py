@@ -18,8 +18,8 @@ from svcdns.kube.mirroring import Endpoints
 from svcdns.kube.store import Store
 from svcdns.proxy import dump
 from svcdns.proxy.config import ProxyOptions, resolve
-from svcdns.proxy.configfile import read
-from svcdns.proxy.flags import FLAGS, GONE, SOURCE, Type, overlay, run_flag
+from svcdns.proxy.configfile import Raw, read
+from svcdns.proxy.flags import FLAGS, GONE, SOURCE, Type, flag_of, overlay, run_flag
 from svcdns.proxy.model import NodeView
 from svcdns.proxy.plan import build
 
@@ -48,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for flag in FLAGS:
         # Without a value a switch is true, as in Go.
         switch: dict[str, Any] = {"nargs": "?", "const": "true"} if flag.type is Type.SWITCH else {}
+        spelled = (f"--{flag.name}", f"-{flag.name}")
         parser.add_argument(
-            f"-{flag.name}",
-            f"--{flag.name}",
+            *(spelled if len(flag.name) > 1 else reversed(spelled)),
             dest=f"flag:{flag.name}",
             metavar="BOOL" if switch else "VALUE",
             action="append" if flag.type is Type.LIST else "store",
@@ -72,12 +72,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--objects",
-        action="append",
+        action="extend",
+        nargs="+",
         metavar="FILE",
         help="for --dump: read objects from manifests, or from what "
         "'kubectl get svc,endpointslices,nodes,servicecidrs -A -o yaml' printed, not from the API",
     )
-    parser.add_argument("--output", choices=("table", "json"), default="table", help="of --dump")
+    parser.add_argument(
+        "--output", choices=("table", "json"), default="table", help="of --dump (default: table)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -148,10 +151,20 @@ def options_of(args: argparse.Namespace) -> ProxyOptions:
     file = given.get("config", "")
     raw, warnings = read(_text(file), file) if file else ({}, ())
     merged, ignored = overlay(raw, given, file=file)
+    try:
+        return _resolve(merged, file, (*warnings, *ignored), given)
+    except ProxyConfigError as error:
+        flag = flag_of(error.path, given, file=file)
+        if flag is None:
+            raise
+        raise ProxyConfigError(SOURCE, f"--{flag}", error.message) from error
+
+
+def _resolve(raw: Raw, file: str, warnings: tuple[str, ...], given: dict[str, str]) -> ProxyOptions:
     return resolve(
-        merged,
+        raw,
         file or SOURCE,
-        warnings=(*warnings, *ignored),
+        warnings=warnings,
         master=given.get("master", ""),
         cleanup=bool(run_flag(given, "cleanup")),
         cleanup_kube_proxy=bool(run_flag(given, "cleanup-kube-proxy")),

@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import re
+import shutil
+import sys
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -105,8 +107,17 @@ def settings_of(args: argparse.Namespace) -> Settings:
         not args.no_proxy,
         args.node,
         _metrics_address(args.metrics_address),
+        _program(),
         args.access_log,
     )
+
+
+def _program() -> str:
+    """Tell how this program is called from here: often it is not on PATH."""
+    called = Path(sys.argv[0])
+    if called.name != "svcdns" or shutil.which("svcdns"):
+        return "svcdns"
+    return str(called)
 
 
 def _upstreams(args: argparse.Namespace) -> tuple[str, ...] | None:

@@ -82,7 +82,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag("conntrack-udp-timeout", "conntrack.udpTimeout", "0s: leave as it is"),
     Flag("conntrack-udp-timeout-stream", "conntrack.udpStreamTimeout", "0s: leave as it is"),
     Flag("oom-score-adj", "oomScoreAdj", "", Type.INTEGER),
-    Flag("v", "logging.verbosity", "level of detail of the log", Type.INTEGER, with_config=True),
+    Flag("v", "logging.verbosity", "level of detail of the log; 4: every detail", Type.INTEGER,
+         with_config=True),
     Flag("cleanup", "", "remove the rules and exit", Type.SWITCH, with_config=True),
     Flag("init-only", "", "do what needs privileges and exit", Type.SWITCH, with_config=True),
     Flag("write-config-to", "", "write the configuration with its defaults and exit",
@@ -205,6 +206,22 @@ def overlay(raw: Raw, given: Mapping[str, str], *, file: str) -> tuple[Raw, list
         for path in flag.path.split():
             _set(result, path, value(flag, text))
     return result, warnings
+
+
+def flag_of(path: str, given: Mapping[str, str], *, file: str) -> str | None:
+    """Find the flag on the command line that set a field, so that a message names what was typed.
+
+    Args:
+        path: Of the field: ``nodePortAddresses[0]``.
+        given: As for :func:`overlay`.
+        file: As for :func:`overlay`.
+    """
+    field = path.partition("[")[0]
+    for name in given:
+        flag = _BY_NAME.get(name)
+        if flag and field in flag.path.split() and (flag.with_config or not file):
+            return name
+    return None
 
 
 def run_flag(given: Mapping[str, str], name: str) -> Any:

@@ -1,5 +1,6 @@
 """``svcdns check`` as people call it."""
 
+import io
 import json
 from pathlib import Path
 
@@ -85,6 +86,17 @@ def test_a_corefile_is_no_yaml(
 
     main(["check", file])
     assert capsys.readouterr().out.startswith(f"{file}: Corefile, ")
+
+
+def test_standard_input_may_be_a_proxy_configuration(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "sys.stdin", io.TextIOWrapper(io.BytesIO(PROXY.format(mode="nftables").encode()))
+    )
+
+    assert main(["check", "stdin"]) == 0
+    assert capsys.readouterr().out.startswith("stdin: KubeProxyConfiguration, would start\n")
 
 
 def test_all_files_are_reported_and_one_bad_one_decides(

@@ -1,4 +1,7 @@
 import argparse
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -75,3 +78,15 @@ def test_a_corefile_that_cannot_be_read_is_one_line_and_status_1(
 ) -> None:
     assert main(["dns", "-conf", "/nonexistent/Corefile"]) == 1
     assert capsys.readouterr().err == ("open /nonexistent/Corefile: no such file or directory\n")
+
+
+def test_a_reader_who_has_read_enough_gets_no_traceback() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "svcdns", "dns", "-plugins"],
+            stdout=closed, stderr=subprocess.PIPE, check=False, timeout=60,
+        )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -151,3 +151,21 @@ def test_ctrl_c_while_a_command_is_imported_is_status_130_without_a_trace(
 
     assert main(["up"]) == 130
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("called", "path", "program"),
+    [
+        (".venv/bin/svcdns", "/nonexistent", ".venv/bin/svcdns"),
+        (".venv/bin/svcdns", "{bin}", "svcdns"),
+        ("/usr/lib/python3/svcdns/__main__.py", "/nonexistent", "svcdns"),
+    ],
+)
+def test_what_people_may_try_is_called_as_we_were(
+    called: str, path: str, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "svcdns").touch(0o755)
+    monkeypatch.setattr("sys.argv", [called, "up"])
+    monkeypatch.setenv("PATH", path.format(bin=tmp_path))
+
+    assert settings().program == program

@@ -5,7 +5,7 @@ import pytest
 from svcdns.errors import ProxyConfigError
 from svcdns.proxy.config import resolve
 from svcdns.proxy.configfile import lookup
-from svcdns.proxy.flags import FLAGS, GONE, Type, overlay, run_flag
+from svcdns.proxy.flags import FLAGS, GONE, Type, flag_of, overlay, run_flag
 
 EXAMPLES = {
     Type.TEXT: ("x", "x"),
@@ -84,6 +84,23 @@ def test_a_section_that_is_none_is_left_for_typing_to_report() -> None:
     raw, _ = overlay({"logging": 7}, {"v": "4"}, file="f")
     with pytest.raises(ProxyConfigError, match="logging: expected `object`, got `int`"):
         resolve(raw, "f")
+
+
+@pytest.mark.parametrize(
+    ("path", "file", "flag"),
+    [
+        ("mode", "", "proxy-mode"),
+        ("mode", "f.yaml", "proxy-mode"),
+        ("nodePortAddresses[1]", "", "nodeport-addresses"),
+        ("nodePortAddresses[1]", "f.yaml", None),
+        ("nftables.minSyncPeriod", "", "iptables-min-sync-period"),
+        ("clusterCIDR", "", None),
+        ("", "", None),
+    ],
+)
+def test_a_field_leads_back_to_the_flag_that_set_it(path: str, file: str, flag: str | None) -> None:
+    given = {"proxy-mode": "x", "nodeport-addresses": "a,b", "iptables-min-sync-period": "5x"}
+    assert flag_of(path, given | {"logtostderr": "true"}, file=file) == flag
 
 
 def test_flags_about_the_run() -> None:
