@@ -42,6 +42,9 @@ from svcdns.plugins.rotation import orders
 DEPTH_LIMIT = 8
 """Queries inside a query (CNAME targets asked of the whole server) before we give up."""
 
+CROWDED = 64
+"""The last part of the room for stored answers: there one has to go for each one that comes."""
+
 NOTHING = Rendered()
 """No answer."""
 
@@ -98,6 +101,7 @@ class Server:
         # Who gets a stored answer is not asked which block is for him, so views rule it out.
         self._stores = not any(block.filters for block in self.blocks)
         self._limit = limit
+        self._crowded = limit - limit // CROWDED
         self._tables: dict[tuple[Transport, str], AnswerTable] = {}
         self._resolve = self._resolver(1)
 
@@ -108,12 +112,10 @@ class Server:
             found = self._tables[transport, family] = AnswerTable(self._limit)
         return found
 
-    def _make_room(self) -> None:
-        """Keep all tables together within the limit, at the cost of the fullest."""
-        tables = self._tables.values()
-        if len(tables) > 1 and sum(len(one.entries) for one in tables) > self._limit:
-            fullest = max(tables, key=lambda one: len(one.entries))
-            fullest.discard(next(iter(fullest.entries)))
+    @property
+    def _stored(self) -> int:
+        """Answers in all tables together, which have to stay within the limit."""
+        return sum([len(one.entries) for one in self._tables.values()])
 
     def drop(self, owners: Iterable[Owner]) -> None:
         """Forget stored answers that depend on *owners*."""
@@ -265,7 +267,7 @@ class Server:
         response = reply.response
         key, end, cookie = common(wire[2:])
         table = self.table(client.transport, client.family)
-        if not table.admits(key):
+        if not table.admits(key, crowded=self._stored >= self._crowded):
             return
         lower = not case_free(query.name, response)
         echoes = not response.options and response.rcode <= 0xF
@@ -280,7 +282,8 @@ class Server:
             tails = (adapt(tail, key, end, cookie) for tail in tails)
         entry = Entry.of(tails, tally, store.owners, store.until, lower=lower)
         table.put(key, entry)
-        self._make_room()
+        if self._stored > self._limit:
+            max(self._tables.values(), key=lambda one: len(one.entries)).shed()
 
 
 def describe(query: Query) -> str:

@@ -5,7 +5,7 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svcdns.plugins.answers import AnswerTable, Entry, Tally
+from svcdns.plugins.answers import SHED, TURNED_AWAY, AnswerTable, Entry, Tally
 
 
 def entry(*owners: str, tails: tuple[bytes, ...] = (b"x",)) -> Entry:
@@ -59,6 +59,37 @@ def test_in_a_table_half_full_an_answer_gets_its_place_when_it_is_wanted_again()
     assert table.admits(b"7")
     table.discard(b"7")
     assert table.admits(b"new")
+
+
+def test_in_a_crowded_table_few_of_those_that_are_wanted_again_get_a_place() -> None:
+    table = AnswerTable(limit=64)
+    table.put(b"here", entry())
+    assert table.admits(b"here", crowded=True)
+
+    rounds = [table.admits(b"wanted", crowded=True) for _ in range(1 + 5 * TURNED_AWAY)]
+
+    assert not rounds[0]
+    assert sum(rounds) == 5
+
+
+def test_a_large_table_makes_room_for_several_at_once() -> None:
+    table = AnswerTable(limit=2 * SHED)
+    for number in range(2 * SHED):
+        table.put(b"%d" % number, entry("web"))
+    assert len(table.entries) == 2 * SHED
+
+    table.put(b"new", entry("web"))
+
+    assert len(table.entries) == 2 * SHED - 1
+    assert list(table.entries) == [*(b"%d" % number for number in range(2, 2 * SHED)), b"new"]
+    table.drop(["web"])
+    assert not table.entries
+
+
+def test_an_empty_table_has_nothing_to_shed() -> None:
+    table = AnswerTable()
+    table.shed()
+    assert not table.entries
 
 
 def test_rotation_goes_round() -> None:

@@ -428,6 +428,27 @@ def test_all_kinds_of_sockets_share_the_room_for_answers() -> None:
     assert (stored(server), stored(server, Transport.TCP)) == (4, 4)
 
 
+def test_of_more_than_there_is_room_for_some_stays_when_all_is_asked_in_turns() -> None:
+    """First in, first out alone would push out each answer just before it is wanted again."""
+    server = server_of([always(Reply(Response(), store=Storable()))], limit=256)
+    turns = [
+        (f"n{number}.test A", client) for client in (CLIENT, TCP_CLIENT) for number in range(200)
+    ]
+    for _ in range(6):
+        for text, client in turns:
+            answer(server, text, client)
+
+    def known() -> int:
+        found = 0
+        for text, client in turns:
+            table = server.table(client.transport, client.family)
+            found += table.find(question(text)[2:], 0.0) is not None
+            answer(server, text, client)
+        return found
+
+    assert min(known() for _ in range(4)) > 100
+
+
 def test_where_views_choose_the_block_nothing_is_stored() -> None:
     """J6: the next client with the same packet may belong to another block."""
     stored = Storable(owners=("web",))
