@@ -46,6 +46,8 @@ _POINTABLE = 0x4000
 _SLACK = 16
 """Octets by which names of one answer usually differ in length."""
 
+_SOA: Final = RRType.SOA
+
 _Suffixes: TypeAlias = tuple[tuple[bytes, int], ...]
 
 _COMPRESSED: Final[dict[int, tuple[int, int]]] = {
@@ -145,7 +147,8 @@ class _Writer:
             mark = len(out)
             rrtype, rdata = record.rrtype, record.rdata
             if rrtype in _COMPRESSED:
-                self._compressed(record)
+                if rrtype != _SOA or not self._denial(record):
+                    self._compressed(record)
             elif record.owner == qname:
                 out += _fixed_behind_qname(
                     _QNAME_POINTER, rrtype, record.rrclass, record.ttl, len(rdata)
@@ -161,6 +164,21 @@ class _Writer:
                 break
             count += 1
         return count
+
+    def _denial(self, record: Record) -> bool:
+        """Append the SOA of a zone that the question is in, if its names are in the zone, too.
+
+        They all end in one pointer into the question then.  That is what most denials consist of,
+        and nothing comes behind it that would want to point at the names' other labels.
+        """
+        owner = record.owner
+        parts = _in_zone(owner, record.rdata)
+        if parts is None or not self._qname.endswith(owner):
+            return False
+        zone = _pointer(_QNAME_POINTER + len(self._qname) - len(owner))
+        data = zone.join(parts)
+        self._out += zone + _fixed(_SOA, record.rrclass, record.ttl, len(data)) + data
+        return True
 
     def _compressed(self, record: Record) -> None:
         out = self._out
@@ -214,6 +232,18 @@ def _suffixes(name: bytes, longest: int = MAX_NAME) -> _Suffixes:
         found.append((name[at:], at))
         at += 1 + size
     return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def _in_zone(owner: bytes, rdata: bytes) -> list[bytes] | None:
+    """Take the rdata of a SOA apart at its zone, with which its names are to end.
+
+    Returns:
+        What is in front of, between and behind the zones; ``None`` if a name is outside.
+    """
+    _, names, behind = _taken_apart(_SOA, rdata)
+    fronts = [name[:at] for name, suffixes in names for suffix, at in suffixes if suffix == owner]
+    return [*fronts, behind] if len(fronts) == len(names) else None
 
 
 @lru_cache(maxsize=256)

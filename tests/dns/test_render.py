@@ -320,6 +320,46 @@ def test_any_records_come_out_of_dnspython_as_they_went_in(
         assert found == [(r.owner, r.rrtype, r.ttl, r.rdata) for r in expected]
 
 
+@pytest.mark.parametrize(
+    ("question", "zone", "mname", "rname"),
+    [
+        ("web.cluster.local.", "cluster.local.", "ns.dns.cluster.local.", "root.cluster.local."),
+        ("x.ns.dns.cluster.local.", "cluster.local.", "ns.dns.cluster.local.", "cluster.local."),
+        ("cluster.local.", "cluster.local.", "ns.cluster.local.", "root.cluster.local."),
+        ("web.CLUSTER.local.", "CLUSTER.local.", "ns.CLUSTER.local.", "root.cluster.local."),
+        ("web.cluster.local.", "CLUSTER.local.", "ns.CLUSTER.local.", "root.CLUSTER.local."),
+        ("web.cluster.local.", "cluster.local.", "ns.outside.", "root.cluster.local."),
+        ("web.cluster.local.", "cluster.local.", "ns.cluster.local.", "."),
+        ("web.cluster.local.", "other.local.", "ns.other.local.", "root.other.local."),
+        (r"web\005local.", "local.", "ns.local.", "root.local."),
+        ("web.cluster.local.", ".", "a.root.", "nstld."),
+        (".", ".", ".", "."),
+    ],
+)
+def test_a_soa_is_right_wherever_its_zone_is(
+    question: str, zone: str, mname: str, rname: str
+) -> None:
+    """RFC 1035 §4.1.4: most denials are a SOA whose names end where the question does."""
+    owner = wire_name(zone)
+    data = rdata.soa(wire_name(mname), wire_name(rname), 1, 7200, 1800, 86400, 5)
+    soa = Record(owner, RRType.SOA, 30, data)
+    server = address(1, wire_name(mname))
+    response = Response(Rcode.NXDOMAIN, authority=(soa, soa), additional=(server,))
+    message = decode(render(query(f"{question} A"), response, limit=512))
+    assert records(message.authority) == [f"{zone} 30 SOA {mname} {rname} 1 7200 1800 86400 5"]
+    assert records(message.additional) == [f"{mname} 5 A 10.96.0.1"]
+
+
+def test_a_soa_that_does_not_fit_is_left_out_whole() -> None:
+    """J10."""
+    for limit in range(12 + len(QNAME) + 4, 512):
+        wire = render(query(), Response(Rcode.NXDOMAIN, authority=(SOA,)), limit=limit)
+        message = decode(wire)
+        fits = limit >= 12 + len(QNAME) + 4 + 12 + 9 + 13 + 20
+        assert records(message.authority) == ([SOA_TEXT] if fits else [])
+        assert bool(message.flags & dns.flags.TC) is not fits
+
+
 @pytest.mark.parametrize("asked", [False, True])
 @pytest.mark.parametrize(("said", "sent"), [(None, None), (True, True), (False, False)])
 def test_rd_follows_the_query_unless_the_answer_says_otherwise(
