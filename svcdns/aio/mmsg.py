@@ -16,6 +16,7 @@ import errno
 import mmap
 import os
 import socket
+import struct
 import sys
 from ctypes import POINTER, Structure, addressof, c_int, c_size_t, c_uint, c_void_p, sizeof
 from functools import lru_cache
@@ -36,6 +37,8 @@ ID_OCTETS: Final = 2
 NAME_OCTETS: Final = 32
 """A place for ``sockaddr_in6``, which has 28."""
 
+_sockaddr_in = struct.Struct("!2xH4s").unpack_from
+_sockaddr_in6 = struct.Struct("!2xHI16s4s").unpack_from
 _IPV6_PKTINFO = 50
 _IP_PKTINFO = 8
 _CMSG_HEADER = socket.CMSG_LEN(0)
@@ -215,13 +218,11 @@ class Batch:
 
     def peer(self, place: int) -> tuple[str, int] | tuple[str, int, int, int]:
         """Give a datagram's sender as :mod:`socket` writes it."""
-        name = self._names[place * NAME_OCTETS : (place + 1) * NAME_OCTETS]
-        port = int.from_bytes(name[2:4], "big")
         if not self._six:
-            return host(socket.AF_INET, bytes(name[4:8])), port
-        scope = int.from_bytes(name[24:28], sys.byteorder)
-        flow = int.from_bytes(name[4:8], "big")
-        return host(socket.AF_INET6, bytes(name[8:24])), port, flow, scope
+            port, packed = _sockaddr_in(self._names, place * NAME_OCTETS)
+            return host(socket.AF_INET, packed), port
+        port, flow, packed, scope = _sockaddr_in6(self._names, place * NAME_OCTETS)
+        return host(socket.AF_INET6, packed), port, flow, int.from_bytes(scope, sys.byteorder)
 
     def control(self, place: int) -> list[tuple[int, int, bytes]]:
         """Give a datagram's ancillary data as :mod:`socket` does; empty on a bound socket."""

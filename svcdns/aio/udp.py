@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 from svcdns.aio import mmsg
 from svcdns.aio.addresses import sockaddr
+from svcdns.dns.alike import Shared, common
 from svcdns.plugins.base import Ask, Client, Rendered
 from svcdns.plugins.commands import Transport
 from svcdns.plugins.server import Server
@@ -31,11 +32,12 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 """Octets asked of the kernel: some 10,000 queries, a tenth of a second at full load."""
 
 _CONTROL_SPACE = socket.CMSG_SPACE(20)
+_UDP = Transport.UDP
 _IPV6_RECVPKTINFO = 49
 _IPV6_PKTINFO = 50
 _IP_PKTINFO = 8
 
-_Peer: TypeAlias = tuple[object, ...]
+_Peer: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 _Control: TypeAlias = list[tuple[int, int, bytes]]
 
 Settle = Callable[[Ask], Awaitable[object]]
@@ -142,8 +144,8 @@ class UdpListener:
 
     def _answer(self, batch: mmsg.Batch, count: int) -> None:
         """Answer a batch; the places in it are the same for queries and answers."""
-        table = self.server.table(Transport.UDP, self._family)
-        four = self.server.table(Transport.UDP, "1")
+        table = self.server.table(_UDP, self._family)
+        four = self.server.table(_UDP, "1")
         find, find_four = table.entries.get, four.entries.get
         both = self._family == "2" and self._wildcard
         inbox, outbox, lengths = batch.inbox, batch.outbox, batch.answer_lengths
@@ -161,14 +163,16 @@ class UdpListener:
                 rotation = entry.rotation
                 tail = entry.tail if rotation is None else next(rotation)
             else:
-                tail = (four if mapped else table).vary(key, now)
+                shared = common(key)
+                tail = (four if mapped else table).vary(key, shared, now)
             if tail is not None:
                 served += 1
                 octets = len(tail)
                 outbox[start : start + octets] = tail
                 lengths[place] = octets
                 continue
-            wire = self._respond(batch.packet(place), batch.peer(place), now, batch.control(place))
+            packet = bytes(inbox[start : start + size])
+            wire = self._respond(packet, shared, batch.peer(place), now, batch.control(place))
             if wire is None:
                 # Nothing goes back from this place now.
                 self._send_batch(batch, first, place)
@@ -198,9 +202,9 @@ class UdpListener:
                     break
                 continue
             family = "1" if "." in peer[0] else "2"
-            tail = self.server.table(Transport.UDP, family).find(packet[2:], now)
+            tail = self.server.table(_UDP, family).find(packet[2:], now)
             if tail is None:
-                wire = self._respond(packet, peer, now, control)
+                wire = self._respond(packet, common(packet[2:]), peer, now, control)
                 if wire is not None:
                     self._send(wire, peer, control)
                 continue
@@ -212,7 +216,9 @@ class UdpListener:
         if served:
             self.server.accounts.time_stored(monotonic() - now, served)
 
-    def _respond(self, packet: bytes, peer: _Peer, now: float, control: _Control) -> bytes | None:
+    def _respond(
+        self, packet: bytes, shared: Shared, peer: _Peer, now: float, control: _Control
+    ) -> bytes | None:
         """Answer a query that is not in the table.
 
         Returns:
@@ -220,9 +226,8 @@ class UdpListener:
             from here, now or when an upstream has answered.
         """
         local = _asked(control) if self._wildcard else self._local
-        address = str(peer[0]).removeprefix("::ffff:")
-        client = Client(address, int(str(peer[1])), Transport.UDP, local, self._port)
-        answer = self.server.respond(packet, client, now)
+        client = Client(peer[0].removeprefix("::ffff:"), peer[1], _UDP, local, self._port)
+        answer = self.server.respond(packet, client, now, shared)
         if isinstance(answer, Rendered):
             wires = tuple(answer.wires)
             if len(wires) == 1:

@@ -10,7 +10,7 @@ Packets and answers are without their ID here, as answer tables hold them.
 
 import struct
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from svcdns.dns.constants import EdnsOption, RRType
 from svcdns.dns.name import ROOT, is_subdomain
@@ -35,7 +35,11 @@ _WITHOUT_NAMES = frozenset({RRType.A, RRType.AAAA, RRType.TXT})
 """Types without names but the owner's, which follows the question in front of it."""
 
 
-def common(query: bytes) -> tuple[bytes, int, int]:
+Shared: TypeAlias = tuple[bytes, int, int]
+"""What :func:`common` gives."""
+
+
+def common(query: bytes) -> Shared:
     """Give what a query shares with those that mean the same.
 
     Args:

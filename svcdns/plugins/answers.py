@@ -16,7 +16,7 @@ from itertools import chain, cycle, islice
 
 from msgspec import Struct
 
-from svcdns.dns.alike import adapt, common
+from svcdns.dns.alike import Shared, adapt, common
 from svcdns.metrics import Cell
 from svcdns.plugins.base import FOREVER, Owner
 from svcdns.plugins.dependents import Dependents
@@ -137,22 +137,23 @@ class AnswerTable:
         """Answer a query, both without ID, and count that."""
         entry = self.entries.get(query)
         if entry is None or entry.until <= now:
-            return self.vary(query, now)
+            return self.vary(query, common(query), now)
         entry.tally.hits += 1
         rotation = entry.rotation
         return entry.tail if rotation is None else next(rotation)
 
-    def vary(self, query: bytes, now: float) -> bytes | None:
+    def vary(self, query: bytes, shared: Shared, now: float) -> bytes | None:
         """Answer a query that is not here itself, but in another spelling or with another cookie.
 
         Args:
             query: Without its ID.
+            shared: What :func:`~svcdns.dns.alike.common` gives for it.
             now: Monotonic seconds.
 
         Returns:
             The answer without its ID, counted; ``None`` when there is none.
         """
-        key, end, cookie = common(query)
+        key, end, cookie = shared
         if not end and not cookie:
             return None
         entry = self.entries.get(key)

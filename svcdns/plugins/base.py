@@ -25,6 +25,8 @@ Owner: TypeAlias = Hashable
 
 FOREVER = float("inf")
 
+_UDP = Transport.UDP  # a member of an enum costs more to look up than the comparison
+
 
 class Client(Struct, frozen=True, gc=False):
     """Who asks, and which address of ours was asked."""
@@ -43,12 +45,12 @@ class Client(Struct, frozen=True, gc=False):
     @property
     def udp(self) -> bool:
         """Whether the answer must fit a datagram."""
-        return self.transport is Transport.UDP
+        return self.transport is _UDP
 
     @property
     def proto(self) -> str:
         """CoreDNS's ``proto`` label: what is below TLS and HTTPS is TCP (``request.Proto``)."""
-        return "udp" if self.transport is Transport.UDP else "tcp"
+        return "udp" if self.transport is _UDP else "tcp"
 
 
 class Request(Struct, frozen=True):

@@ -26,7 +26,6 @@ _DNSSEC = frozenset(
 _META = frozenset({RRType.AXFR, RRType.IXFR, RRType.TSIG, 249})
 """Types whose answers are no data; 249 is TKEY."""
 
-# An enum's attribute costs more than what is done with it here.
 _QUERY = Opcode.QUERY
 _SOA = RRType.SOA
 _NS = RRType.NS
@@ -52,39 +51,45 @@ class Sort(Enum):
         "Whether its records say how long it is good for."
 
 
+# A member of an enum costs more to look up than what is done with it here.
+_POSITIVE, _NAME_ERROR, _NO_DATA = Sort.POSITIVE, Sort.NAME_ERROR, Sort.NO_DATA
+
+
 def sort_of(query: Query, response: Response) -> Sort:
     """Tell what an answer amounts to."""
     if query.opcode != _QUERY or query.qtype in _META:
         return Sort.OTHER
     rcode = response.rcode
     if response.answer and not rcode:
-        return Sort.POSITIVE
-    types = [record.rrtype for record in response.authority]
-    if _SOA in types:
-        if rcode == _NXDOMAIN:
-            return Sort.NAME_ERROR
-        if not rcode:
-            return Sort.NO_DATA
+        return _POSITIVE
+    delegates = False
+    for record in response.authority:
+        if record.rrtype == _SOA and (not rcode or rcode == _NXDOMAIN):
+            return _NAME_ERROR if rcode else _NO_DATA
+        delegates = delegates or record.rrtype == _NS
     if rcode in (Rcode.SERVFAIL, Rcode.NOTIMP):
         return Sort.SERVER_ERROR
     if rcode:
         return Sort.OTHER
-    return Sort.DELEGATION if _NS in types else Sort.POSITIVE
+    return Sort.DELEGATION if delegates else _POSITIVE
 
 
 def lifetime(response: Response, sort: Sort) -> int:
     """Give the least TTL of an answer in seconds, that of a denial's SOA minimum included."""
     if not sort.timed:
         return DEFAULT_TTL
-    least, denial = None, sort.denial
+    least, denial, timed = LONGEST_TTL, sort.denial, False
     for section in (response.answer, response.authority, response.additional):
         for record in section:
+            timed = True
             ttl = record.ttl
-            if least is None or ttl < least:
+            if ttl < least:
                 least = ttl
             if denial and record.rrtype == _SOA:
-                least = min(least, int.from_bytes(record.rdata[-4:], "big"))
-    return DEFAULT_TTL if least is None else min(LONGEST_TTL, least)
+                minimum = int.from_bytes(record.rdata[-4:], "big")
+                if minimum < least:
+                    least = minimum
+    return least if timed else DEFAULT_TTL
 
 
 def keepable(query: Query, response: Response, sort: Sort) -> bool:
@@ -101,24 +106,21 @@ def keepable(query: Query, response: Response, sort: Sort) -> bool:
 
 def with_ttl(response: Response, ttl: int, query: Query) -> Response:
     """Give every record the same TTL, and leave DNSSEC out for clients that did not ask for it."""
+    for section in (response.answer, response.authority, response.additional):
+        for record in section:
+            if record.ttl != ttl or record.rrtype in _DNSSEC:
+                return _changed(response, ttl, query)
+    return response
+
+
+def _changed(response: Response, ttl: int, query: Query) -> Response:
     do = query.edns is not None and query.edns.do
-    if _uniform(response, ttl):
-        return response
     return replace(
         response,
         answer=_records(response.answer, ttl, query.qtype, do=do),
         authority=_records(response.authority, ttl, query.qtype, do=do),
         additional=_records(response.additional, ttl, query.qtype, do=do),
     )
-
-
-def _uniform(response: Response, ttl: int) -> bool:
-    """Whether there is nothing to change: every TTL is right, and there is no DNSSEC."""
-    for section in (response.answer, response.authority, response.additional):
-        for record in section:
-            if record.ttl != ttl or record.rrtype in _DNSSEC:
-                return False
-    return True
 
 
 def _records(records: Iterable[Record], ttl: int, qtype: int, *, do: bool) -> tuple[Record, ...]:

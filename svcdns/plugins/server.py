@@ -14,7 +14,7 @@ from itertools import chain
 from msgspec import Struct
 from msgspec.structs import replace
 
-from svcdns.dns.alike import adapt, case_free, common, plain_name
+from svcdns.dns.alike import Shared, adapt, case_free, common, plain_name
 from svcdns.dns.constants import Rcode, RRClass, type_text
 from svcdns.dns.name import ROOT, to_text
 from svcdns.dns.query import Query, Rejected, parse
@@ -129,13 +129,16 @@ class Server:
         for table in self._tables.values():
             table.clear()
 
-    def respond(self, wire: bytes, client: Client, now: float) -> Rendered | Ask:
+    def respond(
+        self, wire: bytes, client: Client, now: float, shared: Shared | None = None
+    ) -> Rendered | Ask:
         """Answer one message.
 
         Args:
             wire: What arrived; anything at all.
             client: Who sent it.
             now: Monotonic seconds.
+            shared: What :func:`~svcdns.dns.alike.common` gives for it, if that is known.
 
         Returns:
             Messages to send, or something to be done first, whose end is a :class:`Rendered`.
@@ -145,9 +148,9 @@ class Server:
             return NOTHING
         if isinstance(query, Rejected):
             return Rendered((query.wire,))
-        return self._serve(query, client, now, wire)
+        return self._serve(query, client, now, shared or common(wire[2:]))
 
-    def _serve(self, query: Query, client: Client, now: float, wire: bytes) -> Rendered | Ask:
+    def _serve(self, query: Query, client: Client, now: float, shared: Shared) -> Rendered | Ask:
         refusal = self._refusal(query)
         if refusal is not None:
             return self._finish_bare(query, client, refusal)
@@ -161,16 +164,16 @@ class Server:
         try:
             outcome = block.handler(request)
             if not isinstance(outcome, Ask):
-                return self._finish(request, block, outcome, wire)
+                return self._finish(request, block, outcome, shared)
         except Exception as error:  # noqa: BLE001 - a plugin's bug costs its query, not the server
-            return self._bug(request, block, error, wire)
+            return self._bug(request, block, error, shared)
 
         def finish(outcome: Outcome, _at: float) -> Outcome:
-            return self._finish(request, block, outcome, wire)
+            return self._finish(request, block, outcome, shared)
 
         asked = then(outcome, finish, now)
         assert isinstance(asked, Ask)
-        return self._guarded(asked, request, block, wire)
+        return self._guarded(asked, request, block, shared)
 
     def _refusal(self, query: Query) -> int | None:
         if query.edns is not None and query.edns.version != 0:
@@ -179,24 +182,24 @@ class Server:
             return Rcode.REFUSED
         return None
 
-    def _guarded(self, ask: Ask, request: Request, block: Block, wire: bytes) -> Ask:
+    def _guarded(self, ask: Ask, request: Request, block: Block, shared: Shared) -> Ask:
         """Have a bug that shows only after an upstream's answer cost its query alone, too."""
 
         def resume(result: object, now: float) -> Outcome:
             try:
                 outcome = ask.resume(result, now)  # type: ignore[arg-type]  # passed through
             except Exception as error:  # noqa: BLE001 - as above
-                return self._bug(request, block, error, wire)
+                return self._bug(request, block, error, shared)
             if isinstance(outcome, Ask):
-                return self._guarded(outcome, request, block, wire)
+                return self._guarded(outcome, request, block, shared)
             return outcome
 
         return Ask(ask.command, resume)
 
-    def _bug(self, request: Request, block: Block, error: Exception, wire: bytes) -> Rendered:
+    def _bug(self, request: Request, block: Block, error: Exception, shared: Shared) -> Rendered:
         self.accounts.count_panic()
         self._panic(describe(request.query), error)
-        return self._finish(request, block, Failed(Rcode.SERVFAIL), wire)
+        return self._finish(request, block, Failed(Rcode.SERVFAIL), shared)
 
     def _resolver(self, depth: int) -> Callable[[Request], Outcome]:
         """Answer queries that plugins have of their own, as another client's would be (E1)."""
@@ -213,7 +216,7 @@ class Server:
 
         return resolve
 
-    def _finish(self, request: Request, block: Block, outcome: Outcome, wire: bytes) -> Rendered:
+    def _finish(self, request: Request, block: Block, outcome: Outcome, shared: Shared) -> Rendered:
         query, client = request.query, request.client
         limit = query.limit(udp=client.udp)
         match outcome:
@@ -231,7 +234,7 @@ class Server:
                 )
                 tally.made += 1
                 if outcome.store is not None and self._stores and len(answer) <= LARGEST:
-                    self._store(request, outcome, answer, wire, tally)
+                    self._store(request, outcome, answer, shared, tally)
                 rendered = Rendered((answer,))
                 for ask in outcome.background:
                     self._spawn(ask)
@@ -260,12 +263,12 @@ class Server:
         return Rendered((answer,))
 
     def _store(
-        self, request: Request, reply: Reply, answer: bytes, wire: bytes, tally: Tally
+        self, request: Request, reply: Reply, answer: bytes, shared: Shared, tally: Tally
     ) -> None:
         store, query, client = reply.store, request.query, request.client
         assert store is not None
         response = reply.response
-        key, end, cookie = common(wire[2:])
+        key, end, cookie = shared
         table = self.table(client.transport, client.family)
         if not table.admits(key, crowded=self._stored >= self._crowded):
             return
