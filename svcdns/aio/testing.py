@@ -31,7 +31,7 @@ from svcdns.corefile.parser import parse
 from svcdns.dns.constants import rcode_text, type_number
 from svcdns.dns.name import from_text
 from svcdns.dns.text import rdata_to_text, record_to_text
-from svcdns.errors import ConfigError
+from svcdns.errors import ConfigError, ManifestError
 from svcdns.kube.inventory import Inventory
 from svcdns.kube.manifests import parse as parse_manifest
 from svcdns.kube.overview import Reach, bound_port
@@ -278,7 +278,12 @@ class ServiceNetwork:
         manifests = []
         for where, content in texts:
             self._changes += 1
-            manifest = parse_manifest(content, f"{self._changes:06d} {where}")
+            try:  # the number keeps later changes behind earlier ones, and is nobody's business
+                manifest = parse_manifest(content, f"{self._changes:06d} {where}")
+            except ManifestError as error:
+                raise ManifestError(
+                    where, error.line, error.message, subject=error.subject
+                ) from error
             for notice in manifest.notices:
                 if notice.message.startswith("left out"):
                     raise ConfigError(f"{where}:{notice.line}: {notice.subject}: {notice.message}")
@@ -351,6 +356,8 @@ class ServiceNetwork:
 def _texts(given: str | Path | Mapping[str, Any]) -> Iterable[tuple[str, bytes]]:
     """Give the manifests behind what a test gave, each with a name."""
     match given:
+        case str() if given.endswith(SUFFIXES) and "\n" not in given:
+            raise ConfigError(f"{given!r} is text, no manifest; a file is Path({given!r})")
         case str():
             return [("text", given.encode())]
         case Path():

@@ -125,6 +125,8 @@ def test_objects_are_given_as_text_files_directories_and_mappings(
         ("a: [", "text"),
         (WEB.replace("port: 80}", "port: many}"), "Service default/web: left out: "),
         (Path("/nonexistent.yaml"), "/nonexistent.yaml: no such file or directory"),
+        ("a: [", r"^text:2: not YAML"),
+        ("deploy/web.yaml", r"'deploy/web.yaml' is text, no manifest; a file is Path\("),
     ],
 )
 def test_what_cannot_be_read_is_an_error_and_changes_nothing(
