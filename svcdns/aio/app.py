@@ -15,6 +15,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ from svcdns.kube.store import Store
 from svcdns.metrics import Registry
 from svcdns.plugins.base import Ask, LameDuck, Reload
 from svcdns.plugins.build import Configuration, build
+from svcdns.plugins.chorus import FIRST, Chorus
 from svcdns.plugins.clusters import Cluster, Clusters
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class App:
     def __init__(self, settings: Settings, writer: LineWriter) -> None:
         self._settings = settings
         self._writer = writer
+        self._chorus = Chorus(writer.write, time.monotonic)
         self._registry = Registry()
         self._clusters = Clusters(time.time)
         self._sites = Sites()
@@ -182,6 +185,7 @@ class App:
             write=self._writer.write,
             spawn=self._spawn,
             kin=self._kin,
+            alike=partial(self._chorus.say, FIRST),
         )
         logs.set_level(debug=any(block.named("debug") for block in loaded.blocks))
         for text in loaded.warnings:
@@ -257,7 +261,7 @@ class App:
 
             self._workers = Workers(
                 self._listeners, self._upstreams.settle, self._registry, self._clusters,
-                self._writer, self._kin, self._run,
+                self._writer, self._kin, self._run, self._chorus.say,
             )  # fmt: skip
         if self._workers:
             await self._workers.change(generation.loaded.blocks, generation.configuration)

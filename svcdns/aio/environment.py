@@ -25,6 +25,7 @@ def environment(
     spawn: Callable[[Ask], None],
     kin: str = "",
     warn: Callable[[str], None] | None = None,
+    alike: Callable[[str], None] | None = None,
 ) -> Environment:
     """Make the environment of a server in this process.
 
@@ -35,6 +36,7 @@ def environment(
         spawn: Carries out what nobody waits for.
         kin: Random text that only the processes of this server know.
         warn: Takes what is odd about the configuration; by default the log.
+        alike: Takes lines that every process of this server has to say; by default *write*.
     """
     return Environment(
         registry=registry,
@@ -51,6 +53,7 @@ def environment(
         hostname=socket.gethostname(),
         processors=processors(),
         kin=kin,
+        alike=alike,
     )
 
 

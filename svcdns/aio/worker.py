@@ -37,6 +37,7 @@ from svcdns.plugins.workers import (
     Drain,
     Notified,
     Report,
+    Said,
     Serving,
     ToFirst,
     Told,
@@ -90,7 +91,9 @@ class Worker(asyncio.Protocol):
         self._secondaries: tuple[Secondary, ...] = ()
         self._hanging_up = False
         self._lost = asyncio.Event()
-        self._transport: asyncio.Transport
+        self._transport: asyncio.Transport | None = None
+        self._unsaid = bytearray()
+        "What there was to say before there was a way to the first process."
 
     async def run(self, channel: socket.socket) -> int:
         """Serve until told to end, or until the first process is no more; give the exit status.
@@ -112,6 +115,7 @@ class Worker(asyncio.Protocol):
             spawn=spawn,
             kin=self._assignment.kin,
             warn=lambda _said_before: None,
+            alike=lambda line: self._say(Said(line)),
         )
         configuration = build(self._assignment.blocks, lent)
         works = spawn_all(work_of_worker(configuration.needs), upstreams)
@@ -142,6 +146,7 @@ class Worker(asyncio.Protocol):
     async def _hang_up(self) -> None:
         """End when the last words have left."""
         self._hanging_up = True
+        assert self._transport is not None
         self._transport.close()
         await self._lost.wait()
         self._assignment.writer.flush()
@@ -150,6 +155,7 @@ class Worker(asyncio.Protocol):
         """Note the way to the first process."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        transport.write(bytes(self._unsaid))
 
     def data_received(self, data: bytes) -> None:
         """Do what the first process says."""
@@ -198,7 +204,10 @@ class Worker(asyncio.Protocol):
         self._say(Told(number, figures(self._registry.collect()), usage()))
 
     def _say(self, message: ToFirst) -> None:
-        self._transport.write(frame(message))
+        if self._transport is None:
+            self._unsaid += frame(message)
+        else:
+            self._transport.write(frame(message))
 
 
 def usage(smaps: Path = SMAPS) -> Usage:

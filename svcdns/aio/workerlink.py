@@ -11,6 +11,7 @@ from svcdns.plugins.workers import (
     Beat,
     BrokenStreamError,
     Notified,
+    Said,
     Serving,
     ToFirst,
     Told,
@@ -37,8 +38,17 @@ class WorkerLink:
         place: int,
         loop: asyncio.AbstractEventLoop,
         notified: Callable[["WorkerLink", bytes], None],
+        say: Callable[[int, str], None],
     ) -> None:
-        """Read what *child* says; *notified* hears of a zone that it got a NOTIFY for."""
+        """Read what *child* says.
+
+        Args:
+            child: The process.
+            place: Which sockets it reads, counted from 1.
+            loop: Ours.
+            notified: Hears of a zone that it got a NOTIFY for.
+            say: Takes its place and lines that others may have to say as well.
+        """
         self.pid = child.pid
         self.place = place
         "Which sockets it reads, counted from 1."
@@ -52,6 +62,7 @@ class WorkerLink:
         "Its last figures."
         self._loop = loop
         self._notified = notified
+        self._say = say
         self._channel = child.channel
         self._frames = to_first()
         self._outbox = bytearray()
@@ -147,6 +158,8 @@ class WorkerLink:
                 self._answered(number)
             case Notified(zone):
                 self._notified(self, zone)
+            case Said(line):
+                self._say(self.place, line)
 
     def _answered(self, number: int) -> None:
         if (future := self._asked.pop(number, None)) and not future.done():

@@ -73,6 +73,7 @@ class Workers:
         writer: LineWriter,
         kin: str,
         run: Run,
+        say: Callable[[int, str], None],
     ) -> None:
         """Prepare, without workers yet.
 
@@ -84,6 +85,7 @@ class Workers:
             writer: Of the log, which workers inherit too.
             kin: What workers know this server's processes by.
             run: Starts a task that ends with the process.
+            say: Takes a worker's place and lines that others may have to say as well.
         """
         self._listeners = listeners
         self._settle = settle
@@ -92,6 +94,7 @@ class Workers:
         self._writer = writer
         self._kin = kin
         self._run = run
+        self._say = say
         self._blocks: tuple[ServerBlock, ...] = ()
         self._configuration: Configuration
         self._broadcast: Broadcast | None = None
@@ -260,7 +263,7 @@ class Workers:
             log.error("plugin/multisocket: no further process can be had: %s", error)
             return None
         link = self._links[place] = WorkerLink(
-            child, place, asyncio.get_running_loop(), self._notified
+            child, place, asyncio.get_running_loop(), self._notified, self._say
         )
         return link
 

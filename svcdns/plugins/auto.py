@@ -89,7 +89,7 @@ class Auto:
     def __init__(self, settings: Settings, zones: Zones, context: Context) -> None:
         self._settings = settings
         self._zones = zones
-        self._say = context.write
+        self._say = context.tell
         self._read = context.read
 
     @property

@@ -288,6 +288,8 @@ class Context(Struct, frozen=True):
     "Copies of clusters by source, for ``kubernetes``."
     write: Callable[[str], None] = _unheard
     "Put one line into the log while serving, level and all: ``[ERROR] plugin/errors: …``."
+    alike: Callable[[str], None] | None = None
+    "As *write*, for what every process of this server has to say; None: there is one process."
     clock: Callable[[], float] = _stopped
     "Monotonic seconds, for what has to be timed more finely than a Request's *now* (``log``)."
     changed: Callable[[Iterable[Owner]], None] = _unstored
@@ -302,6 +304,11 @@ class Context(Struct, frozen=True):
     "That this process may use (``multisocket``)."
     kin: str = ""
     "Random text that only the processes of this server know (``loop``); empty: there is one."
+
+    @property
+    def tell(self) -> Callable[[str], None]:
+        """Put a line into the log that other processes of this server may have to say as well."""
+        return self.alike or self.write
 
     def path(self, text: str) -> str:
         """Give the path that an option means, below *root* unless it is absolute."""

@@ -68,6 +68,8 @@ class Environment:
     "That this process may use."
     kin: str = ""
     "Random text that only the processes of this server know."
+    alike: Callable[[str], None] | None = None
+    "See :attr:`svcdns.plugins.base.Context.alike`."
 
 
 @dataclass(slots=True)
@@ -163,6 +165,7 @@ class _Built:
             local_addresses=_reachable(self.addresses, environment.interfaces),
             clusters=environment.clusters,
             write=environment.write,
+            alike=environment.alike,
             clock=environment.clock,
             changed=changed,
             root=root.path(block.named("root")),

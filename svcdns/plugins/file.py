@@ -81,7 +81,7 @@ class File:
     def __init__(self, files: Sequence[Settings], zones: Zones, context: Context) -> None:
         self._files = tuple(files)
         self._zones = zones
-        self._say = context.write
+        self._say = context.tell
         self._read = context.read
         # The last directive speaks for all, as in CoreDNS.
         self._fallthrough = files[-1].fallthrough

@@ -171,7 +171,7 @@ def setup(directives: tuple[Directive, ...], context: Context) -> Secondary:
                 origin,
                 primaries,
                 zones,
-                context.write,
+                context.tell,
                 context.random,
                 _held(context, origin, primaries),
             )

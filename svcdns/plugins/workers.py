@@ -70,8 +70,14 @@ class Notified(Struct, frozen=True, array_like=True, tag="notified"):
     "Lower-case wire name."
 
 
+class Said(Struct, frozen=True, array_like=True, tag="said"):
+    """A line for the log that other processes may have to say as well."""
+
+    line: str
+
+
 ToWorker: TypeAlias = Changed | Marked | Beat | Report | Drain | Notified
-ToFirst: TypeAlias = Serving | Beat | Told | Notified
+ToFirst: TypeAlias = Serving | Beat | Told | Notified | Said
 
 Message = TypeVar("Message")
 

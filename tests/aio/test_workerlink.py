@@ -3,14 +3,14 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from svcdns.aio.forking import Child
 from svcdns.aio.workerlink import WorkerLink
 from svcdns.plugins.figures import Usage
-from svcdns.plugins.workers import Beat, Notified, Serving, Told, frame, to_worker
+from svcdns.plugins.workers import Beat, Notified, Said, Serving, Told, frame, to_worker
 from tests.support.waiting import until
 
 
@@ -22,21 +22,31 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
-def link(ours: socket.socket, pid: int = 0, notified: list[bytes] | None = None) -> WorkerLink:
+def link(
+    ours: socket.socket,
+    pid: int = 0,
+    notified: list[bytes] | None = None,
+    say: Callable[[int, str], None] = lambda _place, _line: None,
+) -> WorkerLink:
     heard: list[bytes] = [] if notified is None else notified
     loop = asyncio.get_running_loop()
-    return WorkerLink(Child(pid, ours), 1, loop, lambda _link, zone: heard.append(zone))
+    return WorkerLink(Child(pid, ours), 1, loop, lambda _link, zone: heard.append(zone), say)
 
 
 async def test_what_a_worker_says_is_noted(ends: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = ends
     zones: list[bytes] = []
-    one = link(ours, notified=zones)
+    lines: list[tuple[int, str]] = []
+    one = link(ours, notified=zones, say=lambda place, line: lines.append((place, line)))
     told = one.told_of(5)
     assert not one.serving
 
     theirs.send(
-        frame(Serving()) + frame(Notified(b"\1a\0")) + frame(Beat(3)) + frame(Told(5, (), Usage()))
+        frame(Serving())
+        + frame(Notified(b"\1a\0"))
+        + frame(Beat(3))
+        + frame(Told(5, (), Usage()))
+        + frame(Said("[INFO] é"))
     )
 
     assert await one.served(10)
@@ -44,6 +54,7 @@ async def test_what_a_worker_says_is_noted(ends: tuple[socket.socket, socket.soc
     assert one.serving
     assert zones == [b"\1a\0"]
     assert one.heard == 3
+    await until(lambda: lines == [(1, "[INFO] é")])
     assert one.told == Told(5, (), Usage())
     theirs.close()
     await one.ended()

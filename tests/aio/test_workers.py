@@ -409,6 +409,19 @@ async def test_a_notify_reaches_all_processes_whichever_gets_it(tmp_path: Path) 
                 await eventually(partial(all_have, serial))
 
 
+async def test_what_all_processes_notice_is_said_once(tmp_path: Path) -> None:
+    more = f"secondary example.org {{\n transfer from 127.0.0.1:{free_port()}\n }}"
+    async with site(tmp_path, f"multisocket 3\n {more}") as found:
+        lines = found.server.lines
+
+        def times(text: str) -> int:
+            return sum(text in line for line in lines)
+
+        await until(lambda: times("failed to transfer, retrying in 1s"), 20.0)
+        assert times("failed to transfer, retrying in 250ms") == 1
+        assert times("failed to transfer, retrying in 500ms") == 1
+
+
 @contextlib.asynccontextmanager
 async def crew() -> AsyncIterator[tuple[Workers, Cluster]]:
     """Workers of this very process, so that a test can turn its dials."""
@@ -431,7 +444,16 @@ async def crew() -> AsyncIterator[tuple[Workers, Cluster]]:
         return tasks[-1]
 
     writer = LineWriter(io.StringIO())
-    workers = Workers(listeners, upstreams.settle, registry, clusters, writer, "kin", run)
+    workers = Workers(
+        listeners,
+        upstreams.settle,
+        registry,
+        clusters,
+        writer,
+        "kin",
+        run,
+        lambda _place, line: writer.write(line),
+    )
     try:
         await workers.change(blocks, configuration)
         yield workers, configuration.clusters[0]
