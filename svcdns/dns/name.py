@@ -31,8 +31,9 @@ def labels(name: bytes) -> tuple[bytes, ...]:
     found = []
     at = 0
     while size := name[at]:
-        found.append(name[at + 1 : at + 1 + size])
-        at += 1 + size
+        end = at + 1 + size
+        found.append(name[at + 1 : end])
+        at = end
     return tuple(found)
 
 

@@ -140,7 +140,9 @@ class Service(_Lean, frozen=True):
         if spec.type == "ExternalName":
             return ()
         found = spec.cluster_ips or ((spec.cluster_ip,) if spec.cluster_ip else ())
-        return tuple([address for address in found if address and address != HEADLESS])
+        if HEADLESS in found or "" in found:
+            return tuple([address for address in found if address and address != HEADLESS])
+        return found
 
     @property
     def headless(self) -> bool:

@@ -139,6 +139,8 @@ def then(outcome: Outcome, change: Callable[[Outcome, float], Outcome], now: flo
         change: From a finished outcome and the time to an outcome; never sees an :class:`Ask`.
         now: Monotonic seconds.
     """
+    if isinstance(outcome, Reply):
+        return change(outcome, now)  # what a Struct is costs more to deny than to affirm
     if isinstance(outcome, Ask):
         ask = outcome
         return Ask(ask.command, lambda result, at: then(ask.resume(result, at), change, at))

@@ -127,14 +127,16 @@ class Kubernetes:
             # Transfers are the business of ``transfer``, which comes first (rule H1).
             return Failed(Rcode.REFUSED, plugin=NAME)
         finding = self.zones.lookup(query.qname, zone, query.qtype)
+        # Patterns that take values out would cost more than the rest of this method.
         match finding:
-            case Found(answer, additional, owners):
-                response = Response(answer=answer, additional=additional, aa=True)
-                return Reply(response, NAME, _storable(owners))
-            case NoData(owners):
+            case Found():
+                response = Response(answer=finding.answer, additional=finding.additional, aa=True)
+                return Reply(response, NAME, _storable(finding.owners))
+            case NoName():
+                return self._no_name(request, proceed, zone, finding.owners)
+            case NoData():
+                owners = finding.owners if self.cluster.store.synced else None
                 return self._negative(request, zone, Rcode.NOERROR, owners)
-            case NoName(owners):
-                return self._no_name(request, proceed, zone, owners)
             case Chase():
                 return self._chase(request, zone, finding)
 
@@ -154,8 +156,6 @@ class Kubernetes:
         """Write NXDOMAIN, NODATA or SERVFAIL with the zone's SOA (rules A2, A3)."""
         qname = request.query.qname
         soa = self.zones.soa(qname[len(qname) - len(zone) :])
-        if not self.cluster.store.synced:
-            owners = None
         return Reply(Response(rcode, authority=(soa,), aa=True), NAME, _storable(owners))
 
     def _fall(self, request: Request, proceed: Handler, owners: Owners | None) -> Outcome:

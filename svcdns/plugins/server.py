@@ -144,11 +144,13 @@ class Server:
             Messages to send, or something to be done first, whose end is a :class:`Rendered`.
         """
         query = parse(wire)
-        if query is None:
-            return NOTHING
-        if isinstance(query, Rejected):
-            return Rendered((query.wire,))
-        return self._serve(query, client, now, shared or common(wire[2:]))
+        match query:
+            case Query():
+                return self._serve(query, client, now, shared or common(wire[2:]))
+            case Rejected():
+                return Rendered((query.wire,))
+            case None:
+                return NOTHING
 
     def _serve(self, query: Query, client: Client, now: float, shared: Shared) -> Rendered | Ask:
         refusal = self._refusal(query)
@@ -163,7 +165,7 @@ class Server:
             request = Request(query, client, now, self._resolve, zone)
         try:
             outcome = block.handler(request)
-            if not isinstance(outcome, Ask):
+            if isinstance(outcome, Reply) or not isinstance(outcome, Ask):
                 return self._finish(request, block, outcome, shared)
         except Exception as error:  # noqa: BLE001 - a plugin's bug costs its query, not the server
             return self._bug(request, block, error, shared)
@@ -220,14 +222,15 @@ class Server:
         query, client = request.query, request.client
         limit = query.limit(udp=client.udp)
         match outcome:
-            case Reply(response=response, plugin=plugin):
+            case Reply():
+                response = outcome.response
                 answer = render(query, response, limit=limit)
                 tally = self.accounts.tally(
                     client,
                     query,
                     request.zone,
                     block.view,
-                    plugin,
+                    outcome.plugin,
                     response.rcode,
                     len(answer),
                     outcome.store.cells if outcome.store else (),

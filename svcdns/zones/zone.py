@@ -200,13 +200,15 @@ class _Lookup:
 
     def _owners(self, shape: schema.Shape) -> Owners:
         match shape:
-            case schema.ServiceName(namespace=namespace, service=service):
+            case schema.ServiceName():
+                namespace, service = shape.namespace, shape.service
                 if not service:
                     return (owners.of_namespace(namespace),)
                 if self.multicluster:
                     return (owners.of_namespace(namespace), owners.of_import(namespace, service))
                 return (owners.of_namespace(namespace), owners.of_service(namespace, service))
-            case schema.PodName(namespace=namespace, pod=pod):
+            case schema.PodName():
+                namespace, pod = shape.namespace, shape.pod
                 if pod and self.options.pods is PodMode.VERIFIED:
                     address = pods.address_of(pod)
                     return (owners.of_namespace(namespace), owners.of_pod(address, namespace))
@@ -242,8 +244,9 @@ class _Lookup:
             known = packed(entry.value)
             if known is None:
                 return self._follow(owner, entry.value, qtype, held, before)
-            if known[0] == qtype:
-                addresses.setdefault(known[1], Record(owner, qtype, self.options.ttl, known[1]))
+            rrtype, rdata = known
+            if rrtype == qtype and rdata not in addresses:
+                addresses[rdata] = Record(owner, qtype, self.options.ttl, rdata)
         if not addresses:
             return NoData(held)
         return Found((*before, *addresses.values()), owners=held)
