@@ -80,8 +80,9 @@ def _flags(entry: Entry) -> str:
 
 
 def _rcode(entry: Entry) -> str:
-    # A query that no plugin answered is logged before the server writes its error: NOERROR.
-    return rcode_text(entry.response.rcode if entry.response else Rcode.NOERROR)
+    # A query that no plugin answered is logged before the server writes its error: there is no code
+    # yet.  CoreDNS up to 1.8 wrote NOERROR.
+    return rcode_text(entry.response.rcode) if entry.response else EMPTY
 
 
 def _size(entry: Entry) -> str:

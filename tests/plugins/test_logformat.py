@@ -44,7 +44,7 @@ def test_the_common_format() -> None:
 
 def test_a_query_that_nobody_answered() -> None:
     assert line(COMMON, request(), None, 2.0) == (
-        '10.1.0.7:41234 - 4711 "A IN web.prod.svc.cluster.local. udp 54 false 512" NOERROR - 0 2s'
+        '10.1.0.7:41234 - 4711 "A IN web.prod.svc.cluster.local. udp 54 false 512" - - 0 2s'
     )
 
 
