@@ -39,7 +39,7 @@ Differences
 Parity: CoreDNS ``plugin/file``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -52,7 +52,7 @@ from svcdns.dns.response import Record
 from svcdns.plugins.base import Context, Handler, Need, Outcome, Request, WatchFile
 from svcdns.plugins.zoneanswers import Zones
 from svcdns.plugins.zonedata import Zone
-from svcdns.plugins.zonefile import Read, parse, reader
+from svcdns.plugins.zonefile import Read, ZoneFile, parse, parse_slices, reader
 
 NAME = "file"
 
@@ -73,16 +73,44 @@ class Settings(Struct, frozen=True):
     "Paths of the files that it includes, as found at start."
 
 
+class Taken:
+    """Which contents of files are in force, so that none is read twice."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._hashes: dict[str, int] = {}
+
+    def holds(self, path: str, content: bytes) -> bool:
+        """Whether a file's content is the one that was taken last."""
+        return self._hashes.get(path) == hash(content)
+
+    def note(self, path: str, content: bytes) -> None:
+        """Note that a file's content is taken."""
+        self._hashes[path] = hash(content)
+
+    def read(self, path: str) -> bytes:
+        """Read a file, to take it; raises OSError."""
+        content = self._read(path)
+        self.note(path, content)
+        return content
+
+
 class File:
     """All ``file`` directives of a block."""
 
     name = NAME
 
-    def __init__(self, files: Sequence[Settings], zones: Zones, context: Context) -> None:
+    def __init__(
+        self,
+        files: Sequence[Settings],
+        zones: Zones,
+        taken: Taken,
+        say: Callable[[str], None],
+    ) -> None:
         self._files = tuple(files)
         self._zones = zones
-        self._say = context.tell
-        self._read = context.read
+        self._taken = taken
+        self._say = say
         # The last directive speaks for all, as in CoreDNS.
         self._fallthrough = files[-1].fallthrough
 
@@ -91,9 +119,9 @@ class File:
         """The files."""
         watched = [settings for settings in self._files if settings.reload > 0]
         return (
-            *[WatchFile(one.path, one.reload, self._taking(one)) for one in watched],
+            *[WatchFile(one.path, one.reload, self._taking(one, one.path)) for one in watched],
             *[
-                WatchFile(path, one.reload, self._taking_all(one))
+                WatchFile(path, one.reload, self._taking(one, path))
                 for one in watched
                 for path in one.included
             ],
@@ -111,28 +139,29 @@ class File:
         """Answer names of the zones; leave the others to the next plugin."""
         return self._zones.serve(request, proceed, self._fallthrough)
 
-    def _taking(self, settings: Settings) -> Callable[[bytes | None], None]:
-        return lambda content: self._take(settings, content)
+    def _taking(
+        self, settings: Settings, path: str
+    ) -> Callable[[bytes | None], Iterator[None] | None]:
+        """Give what takes a file again because it, or *path* that it includes, has changed."""
 
-    def _taking_all(self, settings: Settings) -> Callable[[bytes | None], None]:
-        """Give what takes a file again because one that it includes has changed."""
-
-        def take(_included: bytes | None) -> None:
+        def take(content: bytes | None) -> Iterator[None] | None:
+            if content is None or self._taken.holds(path, content):
+                return None
+            if path == settings.path:
+                return self._take(settings, content)
             try:
-                content = self._read(settings.path)
+                return self._take(settings, self._taken.read(settings.path))
             except OSError:
-                return  # the zone stays as it is, as it does when its file goes
-            self._take(settings, content)
+                return None  # the zone stays as it is, as it does when its file goes
 
         return take
 
-    def _take(self, settings: Settings, content: bytes | None) -> None:
+    def _take(self, settings: Settings, content: bytes) -> Iterator[None]:
         """Take a file's new content; what cannot be read leaves the zone as it is."""
-        if content is None:
-            return
+        self._taken.note(settings.path, content)
         for origin in settings.zones:
             try:
-                zone, _ = load(content, origin, settings.path, self._read)
+                zone, _ = yield from load_slices(content, origin, settings.path, self._taken.read)
             except ValueError as error:
                 self._say(f"[ERROR] plugin/{NAME}: parsing zone {to_text(origin)!r}: {error}")
                 continue
@@ -161,7 +190,17 @@ def load(content: bytes, origin: bytes, path: str, read: Read) -> tuple[Zone, tu
     Raises:
         ValueError: It cannot be read, or has no SOA.
     """
-    found = parse(content, origin, path, read)
+    return _zone(parse(content, origin, path, read), origin, path)
+
+
+def load_slices(
+    content: bytes, origin: bytes, path: str, read: Read
+) -> Generator[None, None, tuple[Zone, tuple[str, ...]]]:
+    """Make a zone as :func:`load` does, a slice at a time."""
+    return _zone((yield from parse_slices(content, origin, path, read)), origin, path)
+
+
+def _zone(found: ZoneFile, origin: bytes, path: str) -> tuple[Zone, tuple[str, ...]]:
     try:
         return Zone(origin, found.records, found.soa), found.included
     except ValueError as error:
@@ -170,7 +209,7 @@ def load(content: bytes, origin: bytes, path: str, read: Read) -> tuple[Zone, tu
 
 def setup(directives: tuple[Directive, ...], context: Context) -> File:
     """Read the directives and their files."""
-    zones = Zones(NAME, context.changed)
+    zones, taken = Zones(NAME, context.changed), Taken(context.read)
     files = []
     for line in each(directives, context.warn):
         try:
@@ -179,7 +218,7 @@ def setup(directives: tuple[Directive, ...], context: Context) -> File:
             raise line.error(str(error)) from error
         settings = _read(line, context)
         try:
-            content = context.read(settings.path)
+            content = taken.read(settings.path)
         except OSError as error:
             if not settings.reload:
                 raise
@@ -194,7 +233,7 @@ def setup(directives: tuple[Directive, ...], context: Context) -> File:
         included: tuple[str, ...] = ()
         for origin in settings.zones:
             try:
-                zone, included = load(content, origin, settings.path, context.read)
+                zone, included = load(content, origin, settings.path, taken.read)
             except ValueError as error:
                 raise line.error(str(error)) from error
             zones.put(origin, zone)
@@ -204,7 +243,7 @@ def setup(directives: tuple[Directive, ...], context: Context) -> File:
                     f" {to_text(origin)}: give the zone behind the file"
                 )
         files.append(replace(settings, included=included))
-    return File(files, zones, context)
+    return File(files, zones, taken, context.tell)
 
 
 def _read(line: Line, context: Context) -> Settings:

@@ -71,8 +71,13 @@ def test_the_longest_zone_answers_and_blocks_give_their_zones() -> None:
 
 def _changed(plugin: File, text: bytes) -> None:
     (need,) = plugin.needs
+    _slices(need, text)
+
+
+def _slices(need: object, text: bytes | None) -> int:
+    """Tell a plugin of a file's content; count the slices in which it takes it."""
     assert isinstance(need, WatchFile)
-    need.changed(text)
+    return len(list(need.changed(text) or ()))
 
 
 def test_a_new_serial_puts_a_file_in_force_and_ends_stored_answers() -> None:
@@ -177,7 +182,7 @@ def test_a_file_that_is_included_is_watched_as_well() -> None:
     assert isinstance(own, WatchFile)
     assert isinstance(included, WatchFile)
     files["/z/soa"] = b"@ SOA a b 2 2 3 4 5\nweb A 10.0.0.2\n"
-    included.changed(files["/z/soa"])
+    _slices(included, files["/z/soa"])
     server = server_of([plugin])
 
     assert (own.path, included.path) == ("/z/db", "/z/soa")
@@ -186,5 +191,22 @@ def test_a_file_that_is_included_is_watched_as_well() -> None:
         "web.example.org. 9 IN A 10.0.0.2",
     ]
     del files["/z/db"], files["/z/soa"]
-    included.changed(None)
+    _slices(included, None)
+    _slices(included, b"@ SOA a b 3 2 3 4 5\n")
     assert rows(answer(server, "web.example.org A"))[0] == "NOERROR"
+
+
+def test_a_large_file_is_taken_in_slices_and_only_when_it_is_new() -> None:
+    def text(serial: int) -> bytes:
+        lines = [f"$TTL 9\n@ SOA a b {serial} 2 3 4 5", *[f"h{i} A 10.0.0.1" for i in range(2000)]]
+        return "\n".join(lines).encode()
+
+    plugin = make(around=context(files={"/db": text(1)}))
+    (need,) = plugin.needs
+    server = server_of([plugin])
+
+    assert _slices(need, text(1)) == 0
+    assert _slices(need, text(2)) > 5
+    assert _slices(need, text(2)) == 0
+    assert rows(answer(server, "h1999.example.org A"))[2] == ["h1999.example.org. 9 IN A 10.0.0.1"]
+    assert plugin.zone_serial(wire_name("example.org")) == 2

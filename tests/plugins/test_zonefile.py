@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from svcdns.dns.response import Record
-from svcdns.plugins.zonefile import MAX_INCLUDES, parse
+from svcdns.plugins.zonefile import MAX_INCLUDES, SLICE, parse
 from tests.support.records import wire_name, zone_text, zone_texts
 
 ORIGIN = wire_name("example.org")
@@ -45,13 +45,13 @@ def test_records_are_read_with_their_ttls_and_strangers_left_out() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a A 10.0.0.1 10.0.0.2\n", r"db:\d: expected EOL"),
-        (b"$TTL 1\na A 10.0.0\n", r"db:\d: "),
-        (b"\xff\xfe", r"db:1: "),
+        (b"a A 10.0.0.1 10.0.0.2\n", r"db:1: expected EOL"),
+        (b"$TTL 1\na A 10.0.0\n", r"db:2: "),
+        (b"\xff\xfe 5 NOPE", r"db:1: "),
         (b"$TTL 1\n\na NOSUCH 10.0.0.1\n", r"db:3: unknown rdatatype 'NOSUCH'"),
         (b"$TTL 1\na CH A 10.0.0.1\n", r"db:2: RR class"),
         (b"$NOSUCH 1\n", r"db:1: "),
-        (b"a A 10.0.0.1\n", r"db:[12]: Missing default TTL"),
+        (b"a A 10.0.0.1\n", r"db:1: Missing default TTL"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_path_and_line(content: bytes, message: str) -> None:
@@ -126,8 +126,8 @@ def test_files_include_others(content: bytes, files: dict[str, bytes], found: li
     ("content", "files", "message"),
     [
         (b"$TTL 5\n$INCLUDE gone\n", {}, r"^zones/db:2: \$INCLUDE gone: No such file"),
-        (b"\n$INCLUDE other\n", {"zones/other": b"$TTL 5\na A x\n"}, r"^zones/other:[23]: "),
-        (b"$INCLUDE other\n$TTL 1\na A x\n", {"zones/other": b""}, r"^zones/db:[34]: "),
+        (b"\n$INCLUDE other\n", {"zones/other": b"$TTL 5\na A x\n"}, r"^zones/other:2: "),
+        (b"$INCLUDE other\n$TTL 1\na A x\n", {"zones/other": b""}, r"^zones/db:3: "),
         (b"$INCLUDE \n", {}, r"^zones/db:1: \$INCLUDE FILE"),
         (b"$INCLUDE a b c\n", {}, r"^zones/db:1: \$INCLUDE FILE"),
         (b"$INCLUDE a b..c\n", {}, r"^zones/db:1: \$INCLUDE FILE"),
@@ -151,3 +151,30 @@ def test_the_files_of_a_zone_are_named() -> None:
 
     assert found.included == ("/z/a", "/z/b")
     assert found.soa is None
+
+
+@pytest.mark.parametrize("lines", [SLICE - 1, SLICE, SLICE + 1, 3 * SLICE])
+def test_slices_fall_between_records(lines: int) -> None:
+    """Owner, TTL and origin go from one slice to the next; so do line numbers."""
+    head = b"$TTL 7\n$ORIGIN sub\na A 10.0.0.1\n" + b"; text\n" * (lines - 3)
+    tail = b" TXT ( x\n" + b"; in\n" * lines + b"y )\n A 10.0.0.2\n"
+    records = _read(head + tail)
+
+    assert [line.replace(".sub.example.org. ", " ", 1) for line in map(zone_text, records)] == [
+        "a 7 A 10.0.0.1",
+        'a 7 TXT "x" "y"',
+        "a 7 A 10.0.0.2",
+    ]
+    with pytest.raises(ValueError, match=rf"^zones/db:{2 * lines + 4}: unknown rdatatype"):
+        _read(head + tail + b"b NOPE x\n")
+
+
+def test_a_slice_does_not_end_within_a_text() -> None:
+    text = (
+        b"$TTL 7\n"
+        + b";\n" * (SLICE - 2)
+        + "a TXT ab\u2028c\x0bd \u0085".encode()
+        + b"\nb A 10.0.0.1\n"
+    )
+
+    assert [record.rrtype for record in _read(text)] == [16, 1]
