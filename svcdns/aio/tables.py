@@ -12,6 +12,7 @@ the table is listed and put right; not without a pause, lest two who disagree ke
 Rules R100 to R108.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -100,7 +101,8 @@ class Tables:
         """Take over the tables of an earlier process, or make new ones (rules R100 and R105)."""
         found = []
         for ruleset in self._rulesets:
-            ruleset.take(plan)
+            # Half a second for 100,000 endpoints, twice: probes do not wait for that.
+            await asyncio.to_thread(ruleset.take, plan)
             found.append(await self._timed(ruleset, self._restore(ruleset), True))
         self._note()
         return found
@@ -149,7 +151,7 @@ class Tables:
         try:
             listing = await self._nft.listing(ruleset.schema.table)
             if listing is not None:
-                return await self._run(ruleset.adopt(listing))
+                return await self._run(await asyncio.to_thread(ruleset.adopt, listing))
             return sum([await self._run(tx) for tx in ruleset.parts()])
         except NftError as error:
             log.warning(

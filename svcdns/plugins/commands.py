@@ -72,16 +72,23 @@ class Fetch(Struct, frozen=True):
     tls: tuple[str, ...] = ()
 
 
+def _nothing() -> None:
+    """There is nothing left to do."""
+
+
 class ReadZone(Struct, frozen=True):
     """Send a message over a connection of its own, and give every answer to *take*.
 
-    It ends when *take* says that it was the last one, or raises ValueError.
+    It ends when *take* says that it was the last one, and then *finish* is called; or when *take*
+    raises ValueError.
     """
 
     upstream: Upstream
     wire: bytes
     "The query with ID 0."
     take: Callable[[bytes], bool]
+    finish: Callable[[], None] = _nothing
+    "May take long: it is called beside the loop, and touches nothing that others use."
     timeout: float = 10.0
     "Seconds for the connection, and for each message."
     total: float = 300.0

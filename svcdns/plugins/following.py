@@ -44,6 +44,22 @@ class Held(Struct, weakref=True, eq=False):
     expired: bool = False
 
 
+class _Arrival:
+    """A zone on its way here."""
+
+    def __init__(self, origin: bytes) -> None:
+        self.incoming = Incoming(origin)
+        self.zone: Zone | str = "the transfer has not ended"
+        "Or why there is none."
+
+    def finish(self) -> None:
+        """Put it together, now that everything has come."""
+        try:
+            self.zone = Zone(self.incoming.origin, self.incoming.records)
+        except ValueError as error:
+            self.zone = str(error)
+
+
 class Follower:
     """One zone and its primaries."""
 
@@ -131,14 +147,15 @@ class Follower:
         return self._fresh(self._zone, now)
 
     def _transfer(self, number: int) -> Ask:
-        incoming = Incoming(self.origin)
-        command = ReadZone(self.primaries[number], incoming.query, incoming.take)
-        return Ask(command, lambda result, now: self._transferred(number, incoming, result, now))
+        arrival = _Arrival(self.origin)
+        incoming = arrival.incoming
+        command = ReadZone(self.primaries[number], incoming.query, incoming.take, arrival.finish)
+        return Ask(command, lambda result, now: self._transferred(number, arrival, result, now))
 
-    def _transferred(self, number: int, incoming: Incoming, result: Result, now: float) -> Outcome:
+    def _transferred(self, number: int, arrival: "_Arrival", result: Result, now: float) -> Outcome:
         primary = self.primaries[number]
         where = host_port(primary.address, primary.port)
-        zone = self._received(incoming, result)
+        zone = self._received(arrival, result)
         if isinstance(zone, Zone):
             self._say(f"[INFO] plugin/secondary: Transferred: {self.name} from {where}")
             return self._fresh(zone, now)
@@ -155,14 +172,13 @@ class Follower:
             )
         return self._failed(now)
 
-    def _received(self, incoming: Incoming, result: Result) -> Zone | str:
+    def _received(self, arrival: "_Arrival", result: Result) -> Zone | str:
         """Give the zone that has come, or say why it is not one to serve."""
         if isinstance(result, Unanswered):
             return result.reason
-        try:
-            zone = Zone(self.origin, incoming.records)
-        except ValueError as error:
-            return str(error)
+        zone = arrival.zone
+        if isinstance(zone, str):
+            return zone
         if self._zone is not None and not newer(zone.serial, self._zone.serial):
             return f"serial {zone.serial} is no newer than ours, {self._zone.serial}"
         return zone

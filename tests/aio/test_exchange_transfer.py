@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import struct
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
@@ -60,11 +61,16 @@ async def listening(primary: Primary) -> AsyncIterator[int]:
 
 
 async def read(
-    transfers: ZoneTransfers, port: int, take: Callable[[bytes], bool], **times: float
+    transfers: ZoneTransfers,
+    port: int,
+    take: Callable[[bytes], bool],
+    finish: Callable[[], None] = lambda: None,
+    timeout: float = 10.0,
+    total: float = 300.0,
 ) -> Result:
     future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
     upstream = Upstream("127.0.0.1", port, Transport.TCP)
-    transfers.start(ReadZone(upstream, QUERY, take, **times), future.set_result)
+    transfers.start(ReadZone(upstream, QUERY, take, finish, timeout, total), future.set_result)
     return await asyncio.wait_for(future, 10)
 
 
@@ -86,6 +92,30 @@ async def test_every_message_is_given_until_the_last_one(transfers: ZoneTransfer
     assert taken == [b"1", b"2", b"3"]
     assert primary.asked[0][2:] == QUERY[2:]
     assert primary.asked[0][:2] != b"\0\0", "the ID cannot be guessed"
+
+
+async def test_what_takes_long_is_done_once_and_beside_the_loop(transfers: ZoneTransfers) -> None:
+    here = threading.get_ident()
+    done: list[str] = []
+
+    def take(message: bytes) -> bool:
+        assert threading.get_ident() == here
+        done.append(message[4:].decode())
+        return message.endswith(b"2")
+
+    def finish() -> None:
+        assert threading.get_ident() != here
+        done.append("finished")
+
+    async with listening(Primary([ANSWER + b"1", ANSWER + b"2"])) as port:
+        assert isinstance(await read(transfers, port, take, finish), Exchanged)
+    assert done == ["1", "2", "finished"]
+
+
+async def test_what_did_not_come_is_not_finished(transfers: ZoneTransfers) -> None:
+    async with listening(Primary([ANSWER])) as port:
+        result = await read(transfers, port, lambda _message: False, pytest.fail)
+    assert isinstance(result, Unanswered)
 
 
 def refusing(message: bytes) -> bool:

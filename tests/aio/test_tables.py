@@ -1,7 +1,10 @@
 """Tables that follow a plan through refusals and meddling."""
 
 import logging
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,6 +21,7 @@ from svcdns.proxy.model import (
     PortId,
     ServicePlan,
 )
+from svcdns.proxy.ruleset import Ruleset
 from svcdns.proxy.schema import RulesetOptions
 from tests.support.nft import Packet, Result
 from tests.support.nftfake import FakeNft
@@ -96,6 +100,27 @@ async def test_a_later_process_takes_over_without_an_operation_r105(setup: Setup
     done = await later.tables.start(plan_of(service(1), service(2, 5)))
     assert [one.operations for one in done] == [0, 0]
     assert len(setup.nft.ran) == ran
+
+
+async def test_a_start_leaves_the_loop_to_probes(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes long with 100,000 endpoints is done by another thread."""
+    await setup.start(plan_of(service(1)))
+    threads: list[int] = []
+    for name in ("take", "adopt"):
+        original = getattr(Ruleset, name)
+
+        def noted(self: Ruleset, given: Any, original: Callable[..., Any] = original) -> Any:
+            threads.append(threading.get_ident())
+            return original(self, given)
+
+        monkeypatch.setattr(Ruleset, name, noted)
+    later = Setup(setup.nft)
+
+    await later.start(plan_of(service(1)))
+    assert len(threads) == 4
+    assert threading.get_ident() not in threads
 
 
 async def test_a_change_is_one_transaction_for_each_family_r103(setup: Setup) -> None:

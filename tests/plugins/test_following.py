@@ -53,6 +53,7 @@ class World:
         soa = SOA.format(self.serial)
         if isinstance(command, ReadZone):
             assert command.take(message(soa, WEB, soa))
+            command.finish()
             return ask.resume(Exchanged(b"", 0.1), self.now)
         return ask.resume(Exchanged(message(soa, kind="SOA"), 0.1), self.now)
 
@@ -214,6 +215,8 @@ def test_an_answer_without_a_serial_counts_as_none(answer: bytes, complaint: str
 def test_a_zone_that_is_none_is_not_served() -> None:
     world = World(1)
     (ask,) = world.follower.look(world.now)
+    assert isinstance(ask.command, ReadZone)
+    ask.command.finish()
     ask.resume(Exchanged(b"", 0.1), world.now)
 
     assert world.served is None

@@ -33,6 +33,7 @@ def transfer(plugin: Secondary) -> None:
     [ask] = need.run(0.0)  # type: ignore[union-attr]  # it is a Periodic
     assert isinstance(ask.command, ReadZone)
     assert ask.command.take(message(FIRST, WEB, FIRST))
+    ask.command.finish()
     ask.resume(Exchanged(b"", 0.1), 0.0)
 
 
