@@ -39,6 +39,7 @@ OTHERS = 1000
 
 SVCDNS = """
 import asyncio, signal, sys
+from svcdns.aio.directloop import run
 from svcdns.aio.userspace import UserspaceProxy
 from svcdns.metrics import Registry
 from svcdns.proxy.model import Backend, Exposure, ForwardingPlan, Frontend, PortId, ServicePlan
@@ -72,7 +73,7 @@ async def main():
     assert not proxy.apply(whole()).failed
     await asyncio.Event().wait()
 
-asyncio.run(main())
+run(main())
 """
 
 HAPROXY = """

@@ -280,8 +280,8 @@ class Connection:
         assert upstream is not None
         relay.connected(self)
         served.connected(endpoint, relay.clock() - self._attempt_began)
-        near = self._client_leg = Leg(self, self._client, outbound=False)
-        far = self._endpoint_leg = Leg(self, upstream, outbound=True)
+        near = self._client_leg = Leg(self, self._client, upstream, outbound=False)
+        far = self._endpoint_leg = Leg(self, upstream, self._client, outbound=True)
         near.peer, far.peer = far, near
         near.keeps = far.keeps = served.plan.retry == EMPTY_RESPONSE
         self.poller.retarget(far.descriptor, far)
@@ -291,7 +291,7 @@ class Connection:
         if unsent:
             near.push(unsent)
         else:  # the request is usually there by now: moving it at once saves a turn
-            near.pump(drain=False)
+            near.pump(False)
         if self._client_leg is not near or self.closed:
             return
         try:

@@ -30,7 +30,11 @@ SPLICE_WORTH_OCTETS = 16_384
 KEPT_OCTETS = 16_384
 """Of a client's first words, for a Service that lets them be said twice (HAProxy: a buffer)."""
 
+_BURST = range(BURST)
+
 _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
+
+_IN: int = select.EPOLLIN
 
 _MORE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR | select.EPOLLPRI
 """Events after which a short read does not mean that the socket is empty."""
@@ -62,6 +66,8 @@ class Leg:
         "_pending",
         "_pipe",
         "_piped",
+        "_receive",
+        "_send",
         "_stopped",
         "_unsent",
         "descriptor",
@@ -76,8 +82,20 @@ class Leg:
 
     peer: "Leg"
 
-    def __init__(self, owner: Owner, sock: socket.socket, *, outbound: bool) -> None:
+    def __init__(
+        self, owner: Owner, sock: socket.socket, target: socket.socket, *, outbound: bool
+    ) -> None:
+        """Move nothing yet; :attr:`peer` has to be set first.
+
+        Args:
+            owner: The connection.
+            sock: Read from.
+            target: Written to: the peer's.
+            outbound: Whether *sock* is the one to the endpoint.
+        """
         self._owner = owner
+        self._receive = sock.recv
+        self._send = target.send
         self.sock = sock
         self.descriptor = sock.fileno()
         self.octets = 0
@@ -101,6 +119,9 @@ class Leg:
 
     def ready(self, events: int) -> None:
         """Serve events of this leg's socket."""
+        if events == _IN and not (self._blocked or self.ended):
+            self.pump(False)
+            return
         peer = self.peer
         if peer._blocked and events & select.EPOLLOUT:
             peer._resume()
@@ -111,20 +132,20 @@ class Leg:
             if events & select.EPOLLERR and (self.ended or self._stopped or not self._outbound):
                 self._close_reset()
             return
-        self.pump(drain=bool(events & _MORE))
+        self.pump(bool(events & _MORE))
 
     def again(self) -> None:
         """Go on after others had their turn."""
         if not (self._owner.closed or self._blocked or self.ended):
-            self.pump(drain=True)
+            self.pump(True)
 
-    def pump(self, *, drain: bool) -> None:
+    def pump(self, drain: bool) -> None:
         """Move what is there; a short read ends it unless *drain* asks to see the end."""
         if self._bulk:
             self._splice()
             return
-        receive, send = self.sock.recv, self.peer.sock.send
-        for _ in range(BURST):
+        receive, send = self._receive, self._send
+        for _ in _BURST:
             try:
                 data = receive(CHUNK_OCTETS)
             except BlockingIOError:
@@ -165,7 +186,7 @@ class Leg:
         if self.keeps:
             self._remember(data)
         try:
-            sent = self.peer.sock.send(data)
+            sent = self._send(data)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -260,7 +281,7 @@ class Leg:
             self._owner.pipes.give(pipe)
         elif self._pending:
             try:
-                sent = self.peer.sock.send(self._pending)
+                sent = self._send(self._pending)
             except BlockingIOError:
                 return
             except OSError:
@@ -270,7 +291,7 @@ class Leg:
             if self._pending:
                 return
         self._blocked = False
-        self.pump(drain=True)
+        self.pump(True)
 
     def _end(self) -> None:
         """Pass on the end of this stream; the other direction goes on."""
@@ -322,7 +343,7 @@ class Leg:
         if peer.ended:
             peer._end()
         elif not peer._blocked:
-            peer.pump(drain=True)
+            peer.pump(True)
 
     def release(self) -> None:
         """Give up a pipe that still has octets in it."""

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from ipaddress import ip_address
 
+from svcdns.aio.directloop import hub
 from svcdns.aio.pipes import PipePool
 from svcdns.aio.poller import Poller
 from svcdns.aio.sockets import Opened
@@ -34,8 +35,9 @@ class TcpRelay:
         warn: Callable[[str], None],
         access: Callable[[Closed], None] | None = None,
     ) -> None:
-        self.poller = Poller(loop)
-        self.accepting = Poller(loop)
+        self._hub = hub(loop)
+        self.poller = Poller(loop) if self._hub is None else self._hub
+        self.accepting = Poller(loop, outer=self._hub)
         self.pipes = PipePool()
         self.clock = loop.time
         self.access = access
@@ -58,7 +60,8 @@ class TcpRelay:
 
     def start(self) -> None:
         """Serve connections from now on."""
-        self.poller.start()
+        if self._hub is None:
+            self.poller.start()
         self.accepting.start()
 
     def stop(self) -> None:
@@ -68,8 +71,9 @@ class TcpRelay:
             self._calm.cancel()
         for connection in list(self.connections):
             connection.close("stopped", reset=True)
-        self.poller.stop()
         self.accepting.stop()
+        if self._hub is None:
+            self.poller.stop()
         self.pipes.close()
 
     def opened(self, connection: "Connection") -> None:

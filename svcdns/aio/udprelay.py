@@ -19,6 +19,7 @@ from collections.abc import Callable
 from itertools import takewhile
 
 from svcdns.aio.datagrams import Name, boxes, renew
+from svcdns.aio.directloop import hub
 from svcdns.aio.poller import LEVEL, Poller
 from svcdns.aio.refusal import Refuser
 from svcdns.aio.tcpconnection import OURS, SHORTAGES, Closed
@@ -64,7 +65,7 @@ class UdpRelay:
             batches: Whether to move many datagrams with one call; by default if that is possible.
         """
         self.inbox, self.outbox = boxes(batches=batches)
-        self.poller = Poller(loop, before=self._begin, after=self.outbox.flush)
+        self.poller = Poller(loop, outer=hub(loop), before=self._begin, after=self.outbox.flush)
         self.refuser = Refuser()
         self.clock = loop.time
         self.access = access

@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from svcdns import __version__
+from svcdns.aio import directloop
 from svcdns.errors import ProxyConfigError
 from svcdns.kube.manifests import parse
 from svcdns.kube.mirroring import Endpoints
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dump:
         return _dump(options, args.objects or (), args.output)
     file = _given(args).get("config", "")
-    return asyncio.run(_running().run(options, file=file, read=lambda: options_of(args)))
+    return directloop.run(_running().run(options, file=file, read=lambda: options_of(args)))
 
 
 def _running() -> Running:

@@ -1,14 +1,13 @@
 """``svcdns up``: a directory of manifests as a working service network on loopback."""
 
 import argparse
-import asyncio
 import re
 import shutil
 import sys
 from ipaddress import ip_address
 from pathlib import Path
 
-from svcdns.aio import logs
+from svcdns.aio import directloop, logs
 from svcdns.aio.up import Settings, Up, demo_directory
 from svcdns.cli import values
 from svcdns.errors import ConfigError
@@ -85,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     writer = logs.set_up(debug=args.verbose)
     try:
-        return asyncio.run(Up(settings, writer).run())
+        return directloop.run(Up(settings, writer).run())
     finally:
         writer.flush()
 

@@ -1,0 +1,23 @@
+"""Relays are tried in both kinds of loop that they run in."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from svcdns.aio.directloop import DirectLoop
+
+RELAYS = frozenset(
+    f"test_{module}"
+    for module in ("poller", "tcpconnection", "tcpleg", "tcprelay", "udprelay", "userspace")
+)
+
+
+@pytest.hookimpl
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Say which loops a test is run in, by name."""
+    if item.path.stem in RELAYS:
+        return {"direct": DirectLoop, "asyncio": asyncio.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
