@@ -81,7 +81,7 @@ class Zone:
         self.origin = origin
         # In lists while it grows: adding to a tuple copies it, and thousands of records may share
         # owner and type.
-        growing: dict[bytes, dict[int, list[Record]]] = {}
+        growing: dict[bytes, dict[int, list[Record]]] = {origin: {}}
         for record in dict.fromkeys(records):
             name = record.owner.lower()
             self._reach(name, growing).setdefault(record.rrtype, []).append(record)

@@ -114,6 +114,16 @@ def test_an_soa_of_another_name_makes_a_zone_as_well() -> None:
     ]
 
 
+def test_the_top_of_a_zone_is_there_without_any_record() -> None:
+    """``10.0.0.1:53 { file db.example.org }``: nothing in the file belongs to the zone."""
+    soa = Record(wire_name("example.net"), 6, 5, ZONE.soa.rdata)
+    zone = Zone(ORIGIN, [], soa)
+
+    assert isinstance(zone.lookup(wire_name("www.example.org"), 1), NoName)
+    assert isinstance(zone.lookup(ORIGIN, 1), NoData)
+    assert zone.records() == [soa]
+
+
 def test_records_beside_a_cname_are_not_seen_but_at_the_top() -> None:
     """CoreDNS plugin/file/lookup.go asks for the CNAME first; dnspython would refuse the file."""
     zone = zone_of(
