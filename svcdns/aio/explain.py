@@ -21,7 +21,9 @@ from svcdns.errors import ConfigError
 from svcdns.kube.inventory import Inventory
 from svcdns.kube.manifests import parse
 from svcdns.kube.mirroring import Endpoints
+from svcdns.kube.objects import Metadata, Namespace
 from svcdns.kube.source import ApiSource
+from svcdns.kube.store import Store
 from svcdns.metrics import Registry
 from svcdns.plugins.build import Configuration, build
 from svcdns.plugins.clusters import Clusters
@@ -80,7 +82,18 @@ def fill_from_objects(configuration: Configuration, files: Iterable[str]) -> lis
                     cluster.store.apply(one.object)
     for cluster in configuration.clusters:
         cluster.store.listed |= cluster.store.wanted
+        said += _declare_namespaces(cluster.store)
     return said
+
+
+def _declare_namespaces(store: Store) -> list[str]:
+    """Have the Namespaces of Services, where none was saved: without them no name exists."""
+    used = sorted({namespace for namespace, _ in store.services})
+    if store.namespaces or not used:
+        return []
+    for name in used:
+        store.apply(Namespace(Metadata(name)))
+    return [f"no Namespace was saved: those of Services are taken to exist: {', '.join(used)}"]
 
 
 async def fill_from_clusters(

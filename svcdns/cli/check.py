@@ -178,8 +178,13 @@ def _check_proxy(file: str, text: str) -> Report:
     try:
         raw, warnings = configfile.read(text, file)
         options = resolve(raw, file)
-        if not options.master:
-            _find_kubeconfig(options.kubeconfig)
     except ConfigError as error:
         return Report(file, KIND, False, errors=(str(error),))
-    return Report(file, KIND, True, warnings=(*warnings, *options.warnings))
+    said = (*warnings, *options.warnings)
+    if not options.master:
+        try:
+            _find_kubeconfig(options.kubeconfig)
+        except ConfigError as error:
+            # A ConfigMap's configuration names a file of the Pod, and is checked elsewhere.
+            said += (f"clientConnection.{error} on this machine; the proxy needs it where it runs",)
+    return Report(file, KIND, True, warnings=said)

@@ -50,8 +50,21 @@ def test_saved_objects_are_taken_as_they_are(tmp_path: Path) -> None:
     store = configuration.clusters[0].store
     assert store.synced
     assert store.services["prod", "web"].addresses == ("10.96.0.10",)
-    assert len(said) == 1
+    assert len(said) == 2
     assert "Service prod/bad" in said[0]
+    assert said[1] == "no Namespace was saved: those of Services are taken to exist: prod"
+    assert list(store.namespaces) == [("", "prod")]
+
+
+def test_saved_namespaces_are_all_there_are(tmp_path: Path) -> None:
+    configuration = _configuration()
+    other = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n"
+    (tmp_path / "objects.yaml").write_text(MANIFEST + other)
+
+    said = shell.fill_from_objects(configuration, [str(tmp_path / "objects.yaml")])
+
+    assert len(said) == 1
+    assert list(configuration.clusters[0].store.namespaces) == [("", "other")]
 
 
 def test_saved_objects_that_are_missing_are_named() -> None:

@@ -207,8 +207,9 @@ def test_a_kubeconfig_that_is_not_there_does_not_start(
     assert main(["check", str(corefile)]) == 1
     problem = f"{corefile}:3 - plugin/kubernetes: kubeconfig /gone: no such file"
     assert problem in capsys.readouterr().out
-    assert main(["check", str(config)]) == 1
-    assert "kubeconfig /gone: no such file" in capsys.readouterr().out
+    assert main(["check", str(config)]) == 0, "it is often that of a Pod, and checked elsewhere"
+    warning = "warning  clientConnection.kubeconfig /gone: no such file on this machine; the proxy"
+    assert warning in capsys.readouterr().out
 
 
 def test_a_migrated_corefile_that_would_not_start_says_so(
