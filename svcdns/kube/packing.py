@@ -6,15 +6,14 @@ a fifth of what they take as objects, and they are read when somebody asks.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from typing import overload
+from typing import TypeAlias, overload
 
 import msgspec
 
 from svcdns.kube.objects import Conditions, Endpoint, ForNode, ForZone, Hints, TargetRef
 
 JUST_READ = 8
-"""Slices whose endpoints stay readable: one change is looked at by several, one after another."""
+"""Slices whose endpoints stay objects: one change is looked at by several, one after another."""
 
 
 class _Conditions(Conditions, frozen=True, array_like=True):
@@ -44,7 +43,9 @@ class _Endpoint(Endpoint, frozen=True, array_like=True):
     hints: _Hints | None = None
 
 
-_Endpoints = tuple[_Endpoint, ...]
+_Endpoints: TypeAlias = tuple[_Endpoint, ...]
+
+_recent: dict[bytes, _Endpoints] = {}
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Endpoints).decode
@@ -97,9 +98,21 @@ def pack(endpoints: Sequence[Endpoint]) -> PackedEndpoints:
     """Pack endpoints; those that are packed stay as they are."""
     if isinstance(endpoints, PackedEndpoints):
         return endpoints
-    return PackedEndpoints(_encode(msgspec.convert(endpoints, _Endpoints, from_attributes=True)))
+    rows = msgspec.convert(endpoints, _Endpoints, from_attributes=True)
+    octets = _encode(rows)
+    _remember(octets, rows)
+    return PackedEndpoints(octets)
 
 
-@lru_cache(maxsize=JUST_READ)
-def _read(octets: bytes) -> tuple[Endpoint, ...]:
-    return _decode(octets)
+def _read(octets: bytes) -> _Endpoints:
+    found = _recent.get(octets)
+    if found is None:
+        found = _decode(octets)
+        _remember(octets, found)
+    return found
+
+
+def _remember(octets: bytes, rows: _Endpoints) -> None:
+    if len(_recent) >= JUST_READ:
+        del _recent[next(iter(_recent))]
+    _recent[octets] = rows

@@ -80,9 +80,8 @@ class ClusterIndex:
         self._slices = _ByAddress()
         self._pods = _ByAddress()
         self._imported: dict[ObjectKey, dict[ObjectKey, EndpointSlice]] = {}
-        objects = chain(store.services.values(), store.slices.values(), store.pods.values())
-        for thing in objects:
-            self._index(None, thing)
+        for key, thing in chain(store.services.items(), store.slices.items(), store.pods.items()):
+            self._index(key, None, thing)
         store.subscribe(self.follow)
 
     def close(self) -> None:
@@ -114,23 +113,23 @@ class ClusterIndex:
     def follow(self, delta: Delta) -> None:
         """Take in one change; called by the store."""
         self.changes += 1
-        self._index(delta.old, delta.new)
+        self._index(delta.key, delta.old, delta.new)
         if _shows(delta):
             self.serial = int(self._wall())
         if delta.kind is Kind.SERVICE_IMPORT and delta.old and delta.new:
             self.multicluster_serial = int(self._wall())
 
-    def _index(self, old: object, new: object) -> None:
+    def _index(self, key: ObjectKey, old: object, new: object) -> None:
         match old or new:
             case Service():
-                _move(self._services, _service_addresses(old), _service_addresses(new))
+                _move(self._services, key, _service_addresses(old), _service_addresses(new))
             case EndpointSlice():
-                _move(self._slices, _slice_addresses(old), _slice_addresses(new))
+                _move(self._slices, key, _slice_addresses(old), _slice_addresses(new))
                 self._index_import(
                     cast("EndpointSlice | None", old), cast("EndpointSlice | None", new)
                 )
             case Pod():
-                _move(self._pods, _pod_addresses(old), _pod_addresses(new))
+                _move(self._pods, key, _pod_addresses(old), _pod_addresses(new))
             case _:
                 pass
 
@@ -144,39 +143,31 @@ class ClusterIndex:
             self._imported.setdefault(service, {})[new.key] = new
 
 
-def _move(
-    index: _ByAddress, gone: set[tuple[str, ObjectKey]], come: set[tuple[str, ObjectKey]]
-) -> None:
-    for address, key in gone - come:
+def _move(index: _ByAddress, key: ObjectKey, gone: set[str], come: set[str]) -> None:
+    for address in gone - come:
         index.remove(address, key)
-    for address, key in come - gone:
+    for address in come - gone:
         index.add(address, key)
 
 
-def _service_addresses(service: object) -> set[tuple[str, ObjectKey]]:
-    if not isinstance(service, Service):
-        return set()
-    key = service.key
-    return {(address, key) for address in service.addresses}
+def _service_addresses(service: object) -> set[str]:
+    return set(service.addresses) if isinstance(service, Service) else set()
 
 
-def _slice_addresses(piece: object) -> set[tuple[str, ObjectKey]]:
+def _slice_addresses(piece: object) -> set[str]:
     # A slice without the label belongs to no service and has no names to point back to.
     if not isinstance(piece, EndpointSlice) or piece.service is None:
         return set()
-    key = piece.key
     return {
-        (address, key)
+        address
         for endpoint in piece.endpoints or ()
         if endpoint.ready
         for address in endpoint.addresses or ()
     }
 
 
-def _pod_addresses(pod: object) -> set[tuple[str, ObjectKey]]:
-    if not isinstance(pod, Pod) or not pod.status.pod_ip:
-        return set()
-    return {(pod.status.pod_ip, pod.key)}
+def _pod_addresses(pod: object) -> set[str]:
+    return {pod.status.pod_ip} if isinstance(pod, Pod) and pod.status.pod_ip else set()
 
 
 def _import_of(piece: EndpointSlice) -> ObjectKey | None:

@@ -5,8 +5,9 @@ its Namespace, on a Pod's address, or (PTR) on an address.  That holds for names
 as well, so a stored negative answer dies in the moment its Service is created.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from itertools import zip_longest
 from typing import TypeAlias
 
 from svcdns.kube.objects import (
@@ -107,11 +108,18 @@ def _slice_owners(delta: Delta) -> Iterator[Owner]:
             yield of_import(piece.metadata.namespace or "", imported)
     # Only endpoints that differ can change what an address points back to; a slice that moves to
     # another service changes it for all of them.
-    kept: set[Endpoint] = set()
+    endpoints = [piece.endpoints or () for piece in slices]
     if len(slices) == 2 and slices[0].service == slices[1].service:
-        kept = set(slices[0].endpoints or ()).intersection(slices[1].endpoints or ())
-    for piece in slices:
-        for endpoint in piece.endpoints or ():
-            if endpoint not in kept:
-                for address in endpoint.addresses or ():
-                    yield of_address(address)
+        endpoints = _differing(*endpoints)
+    for some in endpoints:
+        for endpoint in some:
+            for address in endpoint.addresses or ():
+                yield of_address(address)
+
+
+def _differing(old: Sequence[Endpoint], new: Sequence[Endpoint]) -> list[Sequence[Endpoint]]:
+    """Leave out what both have; mostly it is in the same place, and comparing is soon done."""
+    moved = [pair for pair in zip_longest(old, new) if pair[0] != pair[1]]
+    before = {one for one, _ in moved if one is not None}
+    after = {one for _, one in moved if one is not None}
+    return [tuple(before - after), tuple(after - before)]

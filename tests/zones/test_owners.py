@@ -1,5 +1,7 @@
 """Which stored answers a change ends."""
 
+import pytest
+
 from svcdns.kube.objects import Kind
 from svcdns.kube.store import Delta
 from svcdns.zones.owners import of_address, of_import, of_namespace, of_pod, of_service, touched
@@ -26,6 +28,32 @@ def test_a_slice_touches_its_service_and_only_addresses_that_differ() -> None:
         of_service("prod", "web"),
         of_address("10.1.0.2"),
         of_address("10.1.0.3"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "differ"),
+    [
+        ("1 2 3", "1 2 3", ""),
+        ("1 2 3", "3 1 2", ""),
+        ("1 2 3", "2 3", "1"),
+        ("2 3", "1 2 3", "1"),
+        ("1 2 3", "1 4 3", "2 4"),
+        ("", "1", "1"),
+        ("1", "", "1"),
+    ],
+)
+def test_endpoints_that_only_change_places_do_not_differ(
+    before: str, after: str, differ: str
+) -> None:
+    old = endpoint_slice("prod/web-1", *(f"10.1.0.{one}" for one in before.split()), of="web")
+    new = endpoint_slice("prod/web-1", *(f"10.1.0.{one}" for one in after.split()), of="web")
+
+    found = set(touched(Delta(Kind.ENDPOINT_SLICE, new.key, old, new)))
+
+    assert found == {
+        of_service("prod", "web"),
+        *(of_address(f"10.1.0.{one}") for one in differ.split()),
     }
 
 
