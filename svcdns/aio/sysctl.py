@@ -8,6 +8,8 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+from svcdns.aio.addresses import reason
+
 SYSCTLS = Path("/proc/sys")
 OOM_SCORE = Path("/proc/self/oom_score_adj")
 
@@ -27,7 +29,7 @@ def apply(settings: Iterable[tuple[str, int]], root: Path = SYSCTLS) -> None:
                 continue
             file.write_text(f"{value}\n")
         except (OSError, ValueError) as error:
-            log.warning("%s stays as it is, wanted %d: %s", name, value, error)
+            log.warning("%s stays as it is, wanted %d: %s", name, value, reason(error))
         else:
             log.info("%s set to %d, was %d", name, value, before)
 
@@ -37,4 +39,4 @@ def set_oom_score(score: int, file: Path = OOM_SCORE) -> None:
     try:
         file.write_text(str(score))
     except OSError as error:
-        log.info("oom_score_adj stays as it is, wanted %d: %s", score, error)
+        log.info("oom_score_adj stays as it is, wanted %d: %s", score, reason(error))

@@ -93,7 +93,7 @@ def scrape(url: str) -> Scrape:
         raise Unreachable(url, f"no HTTP: {reason(error)!r}") from error
     found = read(body.decode("utf-8", "replace"), time.monotonic())
     if found is None:
-        raise Unreachable(url, f"has no {PREFIX}* metrics: is this a service proxy of svcdns?")
+        raise Unreachable(url, f"has no {PREFIX}* metrics: it is no service proxy of svcdns")
     return found
 
 
@@ -140,10 +140,12 @@ class Top:
             else:
                 self._url = url
                 return
-        raise ConfigError(
-            f"{'; '.join(map(str, failed))}: 'svcdns up' has its metrics at --metrics-address,"
-            " 'svcdns proxy' at --metrics-bind-address; name the address: svcdns top ADDRESS:PORT"
-        ) from failed[0]
+        what = "; ".join(map(str, failed))
+        hint = "'svcdns up' has its metrics at --metrics-address,"
+        hint += " 'svcdns proxy' at --metrics-bind-address"
+        if len(failed) > 1:
+            hint += "; name the address: svcdns top ADDRESS:PORT"
+        raise ConfigError(f"{what} ({hint})") from failed[0]
 
     def _take(self, found: Scrape) -> None:
         self._before, self._after = self._after, found
