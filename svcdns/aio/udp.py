@@ -147,15 +147,13 @@ class UdpListener:
         table = self.server.table(_UDP, self._family)
         four = self.server.table(_UDP, "1")
         find, find_four = table.entries.get, four.entries.get
-        both = self._family == "2" and self._wildcard
         inbox, outbox, lengths = batch.inbox, batch.outbox, batch.answer_lengths
         now = monotonic()
         served = first = 0
-        for place, (start, size) in enumerate(
-            zip(batch.starts, batch.lengths[:count].tolist(), strict=False)
+        for place, (start, size, mapped) in enumerate(
+            zip(batch.starts, batch.lengths[:count].tolist(), batch.mapped(count), strict=False)
         ):
             key = bytes(inbox[start + 2 : start + size])
-            mapped = both and batch.mapped(place)
             tail: bytes | None
             entry = (find_four if mapped else find)(key)
             if entry is not None and entry.until > now:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from svcdns.aio.mmsg import PLACES, Batch, available
+from svcdns.aio.mmsg import NAME_OCTETS, PLACES, Batch, available
 from svcdns.aio.udp import open_socket
 
 pytestmark = pytest.mark.skipif(not available(), reason="no recvmmsg on this machine")
@@ -57,7 +57,7 @@ def test_a_wildcard_socket_says_which_address_was_asked(bound: str, asked: str) 
         else:
             address = socket.inet_ntoa(data[8:12])
         assert address == asked
-        assert batch.mapped(0) == (bound == "" and "." in asked)
+        assert batch.mapped(1) == [bound == "" and "." in asked]
 
 
 @pytest.mark.parametrize(("bound", "asked"), BOUND)
@@ -66,7 +66,51 @@ def test_a_bound_socket_says_nothing_about_it(bound: str, asked: str) -> None:
         client.send(b"query")
         batch.receive()
         assert batch.control(0) == []
-        assert not batch.mapped(0)
+        assert batch.mapped(1) == [False]
+
+
+def test_ipv4_and_ipv6_are_told_apart_in_one_batch() -> None:
+    with pair("", "::1") as (batch, six), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as four:
+        four.connect(("127.0.0.1", six.getpeername()[1]))
+        for client in (six, four, four, six, four):
+            client.send(b"query")
+        assert batch.receive() == 5
+        assert batch.mapped(5) == [False, True, True, False, True]
+        assert batch.mapped(0) == []
+        # No IPv4 behind other octets than zeros.
+        at = 1 * NAME_OCTETS + 8
+        for octet in range(12):
+            batch._names[at + octet] ^= 1
+            assert batch.mapped(2) == [False, False]
+            batch._names[at + octet] ^= 1
+        assert batch.mapped(2) == [False, True]
+
+
+@pytest.mark.parametrize(("bound", "asked"), WILDCARD)
+def test_routes_choose_the_interface_except_for_link_local_addresses(
+    bound: str, asked: str
+) -> None:
+    with pair(bound, asked) as (batch, client):
+        for _ in range(4):
+            client.send(b"query")
+        assert batch.receive() == 4
+        at = 16 if ":" in batch.peer(0)[0] else 0
+        came_by = [batch.control(place)[0][2][at : at + 4] for place in range(4)]
+        assert all(map(any, came_by))
+        answers = 4
+        for place in (0, 2) if at else ():
+            data = place * batch._control_octets + socket.CMSG_LEN(0)
+            batch._controls[data : data + 16] = socket.inet_pton(socket.AF_INET6, "fe80::1")
+            answers = 2  # nobody here has that address
+        for place in range(4):
+            batch.put(place, b"??ok")
+        assert batch.send(0, 2) == (1 if at else 0)
+        assert batch.control(3)[0][2][at : at + 4] == came_by[3], "not in the range"
+        assert batch.send(2, 4) == (1 if at else 0)
+        goes_by = [batch.control(place)[0][2][at : at + 4] for place in range(4)]
+        wanted = [came_by[0], bytes(4), came_by[2], bytes(4)] if at else [bytes(4)] * 4
+        assert goes_by == wanted
+        assert [client.recv(100)[2:] for _ in range(answers)] == [b"ok"] * answers
 
 
 def test_an_empty_socket_gives_nothing() -> None:
