@@ -1,11 +1,11 @@
 r"""Text to tokens, as the Caddyfile lexer of CoreDNS splits it.
 
-White space separates; ``#`` outside quotes starts a comment, also in the middle of a word; ``"`` at
-the start of a token opens a quoted one, in which only ``\"`` is an escape and line breaks are
-text.  A carriage return outside quotes is nothing at all, so files with CRLF read the same.
+White space separates; ``#`` outside quotes starts a comment.  In the middle of a word the comment
+ends at the next blank: ``a#b c`` is ``a`` and ``c``.  ``"`` at the start of a token opens a quoted
+one, in which only ``\"`` is an escape and line breaks are text.  A carriage return outside quotes
+is nothing at all, so files with CRLF read the same.
 
-Parity: ``caddy:caddyfile/lexer.go``.  One difference: there a comment glued to a word ends at the
-next blank (``a#b c`` gives ``a`` and ``c``), here at the end of the line.
+Parity: ``caddy:caddyfile/lexer.go``.
 """
 
 from msgspec import Struct
@@ -63,12 +63,9 @@ def _end_of_line(text: str, at: int) -> int:
 
 def _bare(text: str, at: int) -> tuple[str | None, int]:
     begin = at
-    while at < len(text):
-        character = text[at]
-        if character == "#" or (character in SPACE and character != "\r"):
-            break
+    while at < len(text) and (text[at] not in SPACE or text[at] == "\r"):
         at += 1
-    return text[begin:at].replace("\r", ""), at
+    return text[begin:at].partition("#")[0].replace("\r", ""), at
 
 
 def _quoted(text: str, at: int) -> tuple[str | None, int]:

@@ -16,7 +16,11 @@ WORDS = [
     ("a carriage return does not separate", "a\rb", ["ab"]),
     ("a comment ends the line", "a # b\nc", ["a", "c"]),
     ("a comment starts in the middle of a word", "foo#bar", ["foo"]),
-    ("a comment glued to a word ends the line too", "foo#bar baz\nqux", ["foo", "qux"]),
+    (
+        "a comment glued to a word ends at the next blank",
+        "foo#bar baz#\t#x\nqux#\r\n",
+        ["foo", "baz", "qux"],
+    ),
     ("a comment in Chinese", "cache 30 # 缓存\nloop", ["cache", "30", "loop"]),
     ("a quoted word", 'log . "{remote} {type}"', ["log", ".", "{remote} {type}"]),
     ("an empty quoted word is a word", 'a "" b', ["a", "", "b"]),

@@ -38,6 +38,19 @@ STARTS = {
     "k8s_external": ". {\n kubernetes cluster.local\n k8s_external example.org {\n apex dns\n ttl 30\n }\n}\n",
     "a view before the rest": ". {\n view a {\n expr incidr(client_ip(), '10.0.0.0/8')\n }\n whoami\n}\n"
     ". {\n erratic\n}\n",
+    "braces on lines of their own": "example.org:53\n{\n log\n {\n class error\n }\n}\n",
+    "a snippet in every block, two addresses": "(s) {\n chaos \"x (y)\"\n log\n errors\n bind ::\n"
+    " bind 0.0.0.0\n}\n16.172.in-addr.arpa {\n import s\n}\na.example, b.example {\n import s\n}\n",
+    "a snippet within options": "(o) {\n max_concurrent 9\n}\n. {\n forward . 192.0.2.1 {\n import o\n }\n}\n",
+    "an address for a zone": "{$DOMAIN}:53 {\n file /nowhere/db\n acl {\n allow net 10.0.0.0/8\n block\n }\n}\n",
+    "a zone of RFC 2317": "32/27.104.21.172.in-addr.arpa {\n whoami\n}\n",
+    "TLS and HTTPS without a certificate": ". tls://. https://. {\n hosts {\n fallthrough\n }\n whoami\n}\n",
+    "ports from variables that are not set": ". {\n prometheus :{$NO_PORT}\n health :{$NO_PORT}\n whoami\n}\n",
+    "arguments too many": ". {\n any thing\n local host\n cache {\n success 1 2 3 4\n }\n reload {\n x\n }\n}\n",
+    "comments glued to words": ". {\n errors#all\n cache 30#s\n forward . 192.0.2.1#up\n}\n",
+    "named templates": ". {\n template IN A {\n answer \"{{ define `a` }}10.0.0.1{{ end }}{{ .Name }} 5 IN A"
+    " {{ template `a` }}\"\n }\n}\n",
+    "Unicode classes": ". {\n rewrite name regex ^(\\pL+)[.]example[.]$ {1}.test.\n whoami\n}\n",
     "one-liners": ". {\n local\n any\n nsid x\n bufsize 1232\n minimal\n metadata\n multisocket 2\n"
     " cancel 2s\n timeouts {\n read 5s\n }\n ready :8182\n chaos a b\n debug\n pprof\n"
     " dns64 64:ff9b::/96\n header {\n response set ra\n }\n}\n",
