@@ -16,6 +16,7 @@ import msgspec
 
 from svcdns.aio import certificates
 from svcdns.aio.corefiles import load_imports, parse_file, read_text
+from svcdns.aio.interfaces import interfaces
 from svcdns.corefile.migration import migrate
 from svcdns.corefile.overlap import listeners
 from svcdns.corefile.parser import parse
@@ -24,7 +25,7 @@ from svcdns.corefile.syntax import ServerBlock
 from svcdns.dns.name import from_text
 from svcdns.errors import ConfigError, CorefileError
 from svcdns.metrics import Registry
-from svcdns.plugins import root
+from svcdns.plugins import bind, root
 from svcdns.plugins.base import Context, Plugin
 from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.kubernetes import Kubernetes
@@ -136,7 +137,12 @@ def _check(file: str, port: int) -> Report:
             view=next((one.args[0] for one in block.named("view") if one.args), ""),
         )
 
-    return inspect(file, blocks, context_of, warnings, _try_out)
+    found = interfaces()
+
+    def place(block: ServerBlock) -> object:
+        return bind.addresses(block.named("bind"), found)
+
+    return inspect(file, blocks, context_of, warnings, _try_out, place)
 
 
 def _root(block: ServerBlock) -> str:

@@ -79,12 +79,17 @@ def _untried(_plugin: Plugin) -> None:
     """Stand in for trying a plugin out where there is nothing to try it with."""
 
 
+def _anywhere(_block: ServerBlock) -> None:
+    """Stand in for finding a block's addresses where no machine is meant."""
+
+
 def inspect(
     file: str,
     blocks: tuple[ServerBlock, ...],
     context_of: ContextOf,
     warnings: Iterable[str] = (),
     try_out: Callable[[Plugin], None] = _untried,
+    place: Callable[[ServerBlock], object] = _anywhere,
 ) -> Report:
     """Set everything up as a server would, going on after errors.
 
@@ -94,6 +99,7 @@ def inspect(
         context_of: Gives plugins what they may use; they are thrown away afterwards.
         warnings: What parsing said already.
         try_out: Does with a plugin what can go wrong at a start; raises ConfigError.
+        place: Finds the addresses of a block on this machine; raises CorefileError.
     """
     said = list(warnings)
     if not blocks:
@@ -108,6 +114,10 @@ def inspect(
         errors.append(error)
     reports = []
     for number, (old, new) in enumerate(zip(blocks, migrated.blocks, strict=True)):
+        try:
+            place(new)
+        except CorefileError as error:
+            errors.append(error)
         chain = _chain(new, context_of(number, new, said.append), errors, try_out)
         reports.append(_block(old, new, chain, migrated.changes, errors))
     errors.sort(key=lambda error: (error.file, error.line))

@@ -232,3 +232,15 @@ def test_files_are_looked_for_below_the_root(tmp_path: Path) -> None:
     assert main(["check", _file(tmp_path, text % "db")]) == 0
     assert main(["check", _file(tmp_path, text % "nope")]) == 1
     assert main(["check", _file(tmp_path, ". {\nroot\n}\n")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [("bind lo 192.0.2.1", 0), ("bind nosuch0", 1), ("bind lo {\n except lo\n }", 1), ("bind", 1)],
+)
+def test_interfaces_are_those_of_this_machine(
+    line: str, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", _file(tmp_path, f". {{\n {line}\n whoami\n}}\n")]) == status
+    out = capsys.readouterr().out
+    assert ("plugin/bind: " in out) is bool(status)
