@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import cast
 
 from aiohttp import web
@@ -23,7 +23,8 @@ from svcdns.aio.stream import Responder, Settle
 from svcdns.aio.turns import Turns
 from svcdns.dns.constants import MAX_MESSAGE
 from svcdns.dns.doh import MESSAGE_TYPE, Refusal, max_age, read_request
-from svcdns.plugins.base import Client, HttpAnswer, Rendered
+from svcdns.dns.http2 import Request
+from svcdns.plugins.base import Ask, Client, HttpAnswer, Rendered
 from svcdns.plugins.commands import Transport
 
 GRACE_SECONDS = 5.0
@@ -64,7 +65,7 @@ class DohListener:
         self.connections: Connections[_Connection] = Connections()
         self.turns = turns or Turns()
         self._settle = settle
-        self.sock = sock
+        self._loop = asyncio.get_running_loop()
         self._acceptor = Acceptor(sock, lambda: _Connection(self))
         self._speakers: dict[object, _Connection] = {}
         "Connections by what speaks HTTP/1.1 on them."
@@ -105,30 +106,43 @@ class DohListener:
         """Forget what spoke HTTP/1.1 on a connection."""
         self._speakers.pop(speaker, None)
 
-    async def answer(
-        self, client: Client, method: str, target: str, media_type: str, body: bytes
-    ) -> HttpAnswer:
-        """Answer one request, whatever the version of HTTP."""
-        found = read_request(method, target, media_type, body)
-        if isinstance(found, Refusal):
-            return self.refuse(found)
-        await self.turns.wait()
-        wire = await self._answer(found, client)
+    def answer(
+        self, client: Client, method: str, target: str, media_type: str, body: bytes | None
+    ) -> HttpAnswer | Awaitable[HttpAnswer]:
+        """Answer one request, whatever the version of HTTP.
+
+        Args:
+            client: Who asks.
+            method: Of the request.
+            target: Path and query of its URL.
+            media_type: Its Content-Type; empty without one.
+            body: ``None``: longer than any message.
+        """
+        if body is None:
+            return self.refuse(TOO_LARGE)
+        query = read_request(method, target, media_type, body)
+        if isinstance(query, Refusal):
+            return self.refuse(query)
+        now = self._loop.time()
+        stored = self.server.table(client.transport, client.family).find(query[2:], now)
+        if stored is not None:
+            self.server.accounts.time_stored(self._loop.time() - now, 1)
+            return self._found(query[:2] + stored)
+        result = self.server.respond(query, client, now)
+        if isinstance(result, Rendered):
+            return self._found(next(iter(result.wires), None))
+        return self._ask(result)
+
+    async def _ask(self, ask: Ask) -> HttpAnswer:
+        result = cast("Rendered", await self._settle(ask))
+        return self._found(next(iter(result.wires), None))
+
+    def _found(self, wire: bytes | None) -> HttpAnswer:
         if wire is None:
             # RFC 8484 §4.2.1 speaks of DNS errors in answers; there is none for "no answer".
             return self.refuse(Refusal(500, "No response"))
         self.server.accounts.count_https(200)
         return HttpAnswer(200, wire, MESSAGE_TYPE, (("Cache-Control", f"max-age={max_age(wire)}"),))
-
-    async def _answer(self, query: bytes, client: Client) -> bytes | None:
-        now = asyncio.get_running_loop().time()
-        stored = self.server.table(client.transport, client.family).find(query[2:], now)
-        if stored is not None:
-            return query[:2] + stored
-        result = self.server.respond(query, client, now)
-        if not isinstance(result, Rendered):
-            result = cast("Rendered", await self._settle(result))
-        return next(iter(result.wires), None)
 
     def refuse(self, refusal: Refusal) -> HttpAnswer:
         """Make the answer of a refusal, and count it."""
@@ -153,10 +167,10 @@ class DohListener:
                 body = await _body(request)
         except TimeoutError:
             return self.refuse(Refusal(408, "the request did not come to its end"))
-        if body is None:
-            return self.refuse(TOO_LARGE)
+        await self.turns.wait()
         media_type = request.headers.get("Content-Type", "")
-        return await self.answer(client, request.method, request.raw_path, media_type, body)
+        answer = self.answer(client, request.method, request.raw_path, media_type, body)
+        return answer if isinstance(answer, HttpAnswer) else await answer
 
 
 class _Connection(asyncio.Protocol):
@@ -175,7 +189,7 @@ class _Connection(asyncio.Protocol):
     @property
     def busy(self) -> bool:
         """Whether an answer is still owed."""
-        return bool(self.under_way)
+        return self._speaker.busy if isinstance(self._speaker, Http2) else bool(self.under_way)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -193,11 +207,11 @@ class _Connection(asyncio.Protocol):
             return
         encrypted = transport.get_extra_info("ssl_object")
         if encrypted is not None and encrypted.selected_alpn_protocol() == "h2":
-            self._speaker = Http2(self._answer_2, self.begun, self._listener.turns)
+            self._speaker = Http2(self._answer_2, self._listener.limits, self._listener.turns)
         else:
             self._speaker = self._listener.speaker(self)
+            self.begun()
         self._speaker.connection_made(transport)
-        self.begun()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._deadline:
@@ -226,14 +240,10 @@ class _Connection(asyncio.Protocol):
         if self._speaker:
             self._speaker.resume_writing()
 
-    async def _answer_2(
-        self, method: str, target: str, media_type: str, body: bytes | None
-    ) -> HttpAnswer:
+    def _answer_2(self, request: Request) -> HttpAnswer | Awaitable[HttpAnswer]:
         """Serve one request of HTTP/2."""
-        with self.serving():
-            if body is None:
-                return self._listener.refuse(TOO_LARGE)
-            return await self._listener.answer(self.client, method, target, media_type, body)
+        asked = (request.method, request.target, request.media_type, request.body)
+        return self._listener.answer(self.client, *asked)
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
@@ -249,8 +259,6 @@ class _Connection(asyncio.Protocol):
             self._listener.connections.touch(self)
             if not self.under_way:
                 self._expect(self._listener.limits.idle)
-                if self.finishing and isinstance(self._speaker, Http2):
-                    self._loop.call_soon(self._transport.close)
 
     def begun(self) -> None:
         """Note that a request has begun to come in; it has to come to its end."""
@@ -261,7 +269,9 @@ class _Connection(asyncio.Protocol):
     def finish(self) -> None:
         """Take no more requests; close when the last answer is written."""
         self.finishing = True
-        if not self.under_way:
+        if isinstance(self._speaker, Http2):
+            self._speaker.finish()
+        elif not self.under_way:
             self._transport.close()
 
     def abort(self) -> None:

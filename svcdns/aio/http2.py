@@ -1,143 +1,90 @@
-"""HTTP/2 on one connection, for servers whose requests and answers are small.
+"""One connection of HTTP/2: what :mod:`svcdns.dns.http2` makes of its octets, in turns and in time.
 
-The protocol itself is the package h2's, which does no I/O; kdig and dig speak nothing else for DNS
-over HTTPS.
+Whatever can be answered at once is answered within the turn, without a task, and everything that a
+turn made goes out at once.
 
 Spec: RFC 9113; RFC 8484 §5.2 recommends this version.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
-from typing import cast
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
-from h2.errors import ErrorCodes
-from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
-from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes, Settings
-
+from svcdns.aio.connections import Limits
 from svcdns.aio.turns import Turns
-from svcdns.dns.constants import MAX_MESSAGE
+from svcdns.dns.http2 import Connection, Request
 from svcdns.plugins.base import HttpAnswer
 
-Answer = Callable[[str, str, str, bytes | None], Awaitable[HttpAnswer]]
-"""Answers a method, a target, a media type and a body (``None``: longer than any message)."""
+log = logging.getLogger(__name__)
 
-MAX_STREAMS = 128
-"""Requests under way on one connection; Go's default is 250."""
-
-MAX_HEADER_OCTETS = 16384
-
-MAX_RESETS = 1000
-"""Requests that a client may take back before it is closed (CVE-2023-44487)."""
-
-_PIECE = 512
-"""Octets taken in between two looks at the clock: some ten requests at most."""
+Answer = Callable[[Request], HttpAnswer | Awaitable[HttpAnswer]]
+"""Answers a request, now or when others have answered; never raises."""
 
 _READ_AHEAD = 65536
 """Octets that may wait for a turn; no more are read beyond."""
 
+_UNSENT = 65536
+"""Octets of answers that may wait for the client's windows; no more are made beyond."""
 
-_SETTINGS: dict[SettingCodes, int] = {
-    SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
-    SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_OCTETS,
-}
-
-
-class _Request:
-    """A request that comes in."""
-
-    __slots__ = ("body", "headers")
-
-    def __init__(self, headers: dict[str, str]) -> None:
-        self.headers = headers
-        self.body: bytearray | None = bytearray()
+_JOINED = 256
+"""Frames that are written at once: some 100 ordinary answers."""
 
 
 class Http2(asyncio.Protocol):
     """The server's side of one connection."""
 
-    def __init__(self, answer: Answer, begun: Callable[[], None], turns: Turns) -> None:
+    def __init__(self, answer: Answer, limits: Limits, turns: Turns) -> None:
         """Prepare.
 
         Args:
             answer: Called for every complete request.
-            begun: Told when a request has begun to come in.
+            limits: In seconds, and what may be under way.
             turns: What comes in is taken in only when it is our turn.
         """
+        self._answer = answer
+        self._limits = limits
         self._turns = turns
         self._loop = asyncio.get_running_loop()
-        self._unread = bytearray()
+        self._http = Connection()
+        self._futures: dict[asyncio.Future[HttpAnswer], int] = {}
+        "Answers under way, with their streams; they go on when their requests are taken back."
         self._queued = False
-        self._answer = answer
-        self._begun = begun
-        self._requests: dict[int, _Request] = {}
-        self._unsent: dict[int, bytearray] = {}
-        "Rest of answers, by stream: what the client's windows had no room for."
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._resets = 0
         self._writable = True
-        self._http = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
-        self._http.local_settings = Settings(client=False, initial_values=_SETTINGS)
+        self._finishing = False
+        self._finished = 0
+        self._since = self._loop.time()
+        "When the last answer was sent to its end; frames that ask nothing put nothing off."
+        self._stalled = 0.0
+        "Since when the client takes nothing of what it is owed; 0: it takes everything."
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is still owed."""
+        return self._http.owing or self._queued or not self._writable
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send our settings."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._http.initiate_connection()
         self._write()
+        self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Drop what is under way."""
-        for task in self._tasks.values():
-            task.cancel()
         self._turns.leave(self._work)
-        self._unread.clear()
-        self._requests.clear()
-        self._unsent.clear()
+        if self._timer:
+            self._timer.cancel()
+        for future in self._futures:
+            future.cancel()
+        self._http = Connection()
 
     def data_received(self, data: bytes) -> None:
         """Take frames in as soon as it is our turn."""
-        self._unread += data
+        self._http.receive(data)
         self._take_turn()
-        if self._queued and len(self._unread) > _READ_AHEAD:
+        if self._queued and self._http.waiting > _READ_AHEAD:
             self._transport.pause_reading()
-
-    def _take_turn(self) -> None:
-        if not self._queued:
-            self._queued = True
-            self._turns.take(self._work)
-
-    def _work(self, ends: float) -> None:
-        """Take in what came, and send what it calls for, as far as there is time."""
-        self._queued = False
-        while self._unread and self._writable and not self._transport.is_closing():
-            piece = bytes(self._unread[:_PIECE])
-            del self._unread[:_PIECE]
-            self._receive(piece)
-            if self._unread and self._loop.time() >= ends:
-                self._queued = True
-                self._turns.queue(self._work)
-                return
-        if self._writable and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def _receive(self, data: bytes) -> None:
-        try:
-            events = self._http.receive_data(data)
-            for event in events:
-                self._take(event)
-            self._flush()
-        except ProtocolError:
-            self._write()  # h2 has its GOAWAY ready
-            self._transport.close()
-            return
-        self._write()
-        if self._resets > MAX_RESETS:
-            self._http.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
-            self._write()
-            self._transport.close()
 
     def eof_received(self) -> None:
         """Close as well."""
@@ -147,91 +94,142 @@ class Http2(asyncio.Protocol):
         """Send nothing, and take nothing in, until the client has read."""
         self._writable = False
         self._transport.pause_reading()
+        self._wait()
 
     def resume_writing(self) -> None:
         """Go on."""
         self._writable = True
-        self._flush()
-        self._write()
         self._take_turn()
 
-    def _take(self, event: Event) -> None:
-        match event:
-            case RequestReceived(stream_id=stream, headers=headers):
-                # header_encoding makes them text, which h2's own annotations do not know
-                fields = cast("list[tuple[str, str]]", headers)
-                self._requests[stream] = _Request(dict(fields))
-                self._begun()
-            case DataReceived(stream_id=stream, data=data, flow_controlled_length=octets):
-                self._http.acknowledge_received_data(octets or 0, stream)
-                self._add(self._requests.get(stream), data or b"")
-            case StreamEnded(stream_id=stream):
-                request = self._requests.pop(stream, None)
-                if request is not None:
-                    self._start(stream, request)
-            case StreamReset(stream_id=stream):
-                self._resets += 1
-                self._forget(stream)
-            case _:
-                pass  # h2 itself answers settings and pings, and keeps account of windows
+    def finish(self) -> None:
+        """Take no more requests; close when the last answer is written."""
+        self._finishing = True
+        if not self.busy:
+            self._leave()
 
-    def _add(self, request: _Request | None, data: bytes) -> None:
-        if request is not None and request.body is not None:
-            request.body += data
-            if len(request.body) > MAX_MESSAGE:
-                request.body = None
+    # -- work, in turns with all other connections
 
-    def _start(self, stream: int, request: _Request) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(stream, request))
-        self._tasks[stream] = task
-        task.add_done_callback(lambda _: self._tasks.pop(stream, None))
+    def _take_turn(self) -> None:
+        if not self._queued:
+            self._queued = True
+            self._turns.take(self._work)
 
-    async def _serve(self, stream: int, request: _Request) -> None:
-        headers = request.headers
-        answer = await self._answer(
-            headers.get(":method", ""),
-            headers.get(":path", ""),
-            headers.get("content-type", ""),
-            None if request.body is None else bytes(request.body),
-        )
-        fields = [
-            (":status", str(answer.status)),
-            ("content-type", answer.content_type),
-            ("content-length", str(len(answer.body))),
-            *[(name.lower(), value) for name, value in answer.headers],
-        ]
-        try:
-            self._http.send_headers(stream, fields)
-            self._unsent[stream] = bytearray(answer.body)
-            self._flush()
-        except ProtocolError:
-            self._unsent.pop(stream, None)  # the client has ended the stream or the connection
+    def _work(self, ends: float) -> None:
+        """Take in what came and answer it, as far as time and bounds allow."""
+        self._queued = False
+        if self._transport.is_closing():
+            return
+        out_of_time = self._go_on(ends)
         self._write()
+        if self._http.over or (self._finishing and not self._http.owing and not out_of_time):
+            self._leave()
+            return
+        if out_of_time:
+            self._queued = True
+            self._turns.queue(self._work)
+        elif self._writable:
+            self._transport.resume_reading()
+        self._wait()
 
-    def _flush(self) -> None:
-        """Send as much of the answers as the client's windows and our buffer allow."""
-        for stream, rest in list(self._unsent.items()):
-            while self._writable:
-                room = min(
-                    self._http.local_flow_control_window(stream), self._http.max_outbound_frame_size
-                )
-                if len(rest) > room and room <= 0:
-                    break
-                last = len(rest) <= room
-                self._http.send_data(stream, bytes(rest[:room]), end_stream=last)
-                del rest[:room]
-                if last:
-                    del self._unsent[stream]
-                    break
+    def _go_on(self, ends: float) -> bool:
+        """Answer what is there, and take in what came.
 
-    def _forget(self, stream: int) -> None:
-        self._requests.pop(stream, None)
-        self._unsent.pop(stream, None)
-        task = self._tasks.pop(stream, None)
-        if task:
-            task.cancel()
+        Returns:
+            Whether it was the end of the turn that left something.
+        """
+        http, now, most = self._http, self._loop.time(), self._limits.under_way
+        while self._writable:
+            if http.ready and http.unsent < _UNSENT and len(self._futures) < most:
+                self._respond(http.ready.popleft())
+            elif not http.step(now):
+                return False
+            if len(http.out) >= _JOINED:
+                self._write()
+            if self._loop.time() >= ends:
+                return True
+        return False
+
+    def _respond(self, request: Request) -> None:
+        self._http.taken(request)
+        answer = self._answer(request)
+        if isinstance(answer, HttpAnswer):
+            self._send(request.stream, answer)
+            return
+        future = asyncio.ensure_future(answer)
+        self._futures[future] = request.stream
+        future.add_done_callback(self._settled)
+
+    def _settled(self, future: "asyncio.Future[HttpAnswer]") -> None:
+        stream = self._futures.pop(future)
+        if not future.cancelled() and not self._transport.is_closing():
+            self._send(stream, future.result())
+            self._take_turn()
+
+    def _send(self, stream: int, answer: HttpAnswer) -> None:
+        fields = [
+            (b":status", b"%d" % answer.status),
+            (b"content-type", answer.content_type.encode()),
+            (b"content-length", b"%d" % len(answer.body)),
+            *((name.lower().encode(), value.encode()) for name, value in answer.headers),
+        ]
+        self._http.respond(stream, fields, answer.body)
+
+    def _leave(self) -> None:
+        self._http.leave()
+        self._write()
+        self._transport.close()
 
     def _write(self) -> None:
-        data = self._http.data_to_send()
-        if data and not self._transport.is_closing():
-            self._transport.write(data)
+        """Send everything at once, each answer in a TLS record of its own.
+
+        A client need not care, but dnsperf loses all but the last of the answers in a record
+        (https://github.com/DNS-OARC/dnsperf/issues/240).
+        """
+        out = self._http.out
+        if out and not self._transport.is_closing():
+            self._transport.writelines(out)
+        out.clear()
+
+    # -- time
+
+    def _wait(self) -> None:
+        """Have somebody look when the connection is late; one timer serves all its requests."""
+        due = self._due()
+        if self._timer is None or self._timer.when() > due:
+            if self._timer:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._look)
+
+    def _due(self) -> float:
+        """Say when it is late, if nothing happens until then."""
+        http, limits, now = self._http, self._limits, self._loop.time()
+        if http.finished != self._finished:
+            self._finished = http.finished
+            self._since = now
+            self._stalled = 0.0
+        if self._writable and not http.unsent:
+            self._stalled = 0.0
+        elif not self._stalled:
+            self._stalled = now
+        if self._stalled:
+            due = self._stalled + limits.write
+        elif http.owing:  # what asks others has its own time-outs
+            due = now + limits.idle
+        else:
+            due = self._since + (limits.idle if self._finished else limits.read)
+        begun = http.incoming_since
+        return due if begun is None else min(due, begun + limits.read)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._transport.is_closing():
+            return
+        now = self._loop.time()
+        due = now + self._limits.read if self._queued else self._due()
+        if now < due:
+            self._timer = self._loop.call_at(due, self._look)
+        elif self._stalled:
+            log.debug("a client does not read its answers")
+            self._transport.abort()
+        else:
+            self._leave()

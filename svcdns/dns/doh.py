@@ -4,15 +4,15 @@ Spec: RFC 8484 (DNS over HTTPS).
 Parity: CoreDNS ``plugin/pkg/doh/doh.go``, ``core/dnsserver/server_https.go``.
 """
 
-import base64
 import binascii
+import re
+from struct import Struct as Layout
+from struct import error as StructError
 from urllib.parse import parse_qs
 
 from msgspec import Struct
 
 from svcdns.dns.constants import MAX_MESSAGE, Rcode, RRType
-from svcdns.dns.message import parse_response
-from svcdns.dns.response import Record
 
 PATH = "/dns-query"
 """RFC 8484 §3 leaves it to a template; everybody's is this one."""
@@ -24,6 +24,18 @@ NO_RECORD_AGE = 5
 """Seconds that an answer without records may be kept (CoreDNS plugin/pkg/dnsutil/ttl.go)."""
 
 _HEADER_OCTETS = 12
+_TC = 0x02
+_POINTER = 0xC0
+_LONGEST = 2**31 - 1
+
+_SPECIAL = re.compile("[&%+]")
+
+_counts = Layout("!4H").unpack_from
+_record = Layout("!HHLH").unpack_from
+_record_octets = 10
+
+_STANDARD = bytes.maketrans(b"-_+/", b"+/--")
+"""From the alphabet of RFC 4648 §5 to that of §4, whose own letters are no longer any."""
 
 
 class Refusal(Struct, frozen=True):
@@ -50,7 +62,7 @@ def read_request(method: str, target: str, media_type: str, body: bytes) -> byte
             return Refusal(415, f"expected the media type {MESSAGE_TYPE}")
         wire = body
     elif method == "GET":
-        texts = parse_qs(query, keep_blank_values=True).get("dns", [])
+        texts = _texts(query)
         if len(texts) != 1:
             return Refusal(400, f"expected one 'dns' query parameter, found {len(texts)}")
         try:
@@ -66,10 +78,18 @@ def read_request(method: str, target: str, media_type: str, body: bytes) -> byte
     return wire
 
 
+def _texts(query: str) -> list[str]:
+    """Give the values of the ``dns`` parameter; as a rule there is no other, and no escape."""
+    name, _, value = query.partition("=")
+    if name == "dns" and value.isascii() and not _SPECIAL.search(value):
+        return [value]
+    return parse_qs(query, keep_blank_values=True).get("dns", [])
+
+
 def _decode(text: str) -> bytes:
     """Decode base64url without padding (RFC 8484 §4.1.1); clients that pad are forgiven."""
-    bare = text.rstrip("=").encode("ascii")
-    return base64.b64decode(bare + b"=" * (-len(bare) % 4), altchars=b"-_", validate=True)
+    bare = text.rstrip("=").encode("ascii").translate(_STANDARD)
+    return binascii.a2b_base64(bare + b"=" * (-len(bare) % 4), strict_mode=True)
 
 
 def max_age(wire: bytes) -> int:
@@ -81,16 +101,38 @@ def max_age(wire: bytes) -> int:
     Returns:
         Seconds; 0 for what is not to be kept.
     """
-    message = parse_response(wire)
-    if message is None or message.tc or message.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN):
+    if len(wire) < _HEADER_OCTETS or wire[2] & _TC:
         return 0
-    records = (*message.answer, *message.authority, *message.additional)
-    ages = [record.ttl for record in records]
-    if message.rcode == Rcode.NXDOMAIN or not message.answer:
-        ages += [_minimum(record) for record in message.authority if record.rrtype == RRType.SOA]
+    rcode = wire[3] & 0xF
+    if rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN):
+        return 0
+    questions, answers, authorities, additionals = _counts(wire, 4)
+    try:
+        at = _HEADER_OCTETS
+        for _ in range(questions):
+            at = _behind_name(wire, at) + 4
+        denial = rcode == Rcode.NXDOMAIN or not answers
+        ages: list[int] = []
+        for number in range(answers + authorities + additionals):
+            at = _behind_name(wire, at)
+            rrtype, _, ttl, size = _record(wire, at)
+            at += _record_octets + size
+            if rrtype == RRType.OPT:
+                if ttl >> 24:  # the rest of an rcode (RFC 6891 §6.1.3)
+                    return 0
+                continue
+            ages.append(ttl if ttl <= _LONGEST else 0)  # RFC 2181 §8
+            if denial and rrtype == RRType.SOA and answers <= number < answers + authorities:
+                ages.append(int.from_bytes(wire[at - 4 : at], "big"))
+    except (IndexError, StructError):
+        return 0
     return min(ages, default=NO_RECORD_AGE)
 
 
-def _minimum(soa: Record) -> int:
-    """Give the SOA's last field, which bounds a denial too (RFC 2308 §5)."""
-    return int.from_bytes(soa.rdata[-4:], "big")
+def _behind_name(wire: bytes, at: int) -> int:
+    """Give the place behind a name."""
+    while size := wire[at]:
+        if size >= _POINTER:
+            return at + 2
+        at += size + 1
+    return at + 1
