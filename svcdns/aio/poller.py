@@ -12,7 +12,7 @@ given out again before, an old event would reach a new connection.
 import asyncio
 import select
 from collections.abc import Callable
-from socket import socket
+from socket import SocketType
 from typing import Protocol
 
 EDGE = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLPRI | select.EPOLLET
@@ -53,6 +53,7 @@ class Poller:
         loop: asyncio.AbstractEventLoop,
         *,
         outer: "Poller | None" = None,
+        rounds: int = ROUNDS,
         before: Callable[[], None] | None = None,
         after: Callable[[], None] | None = None,
     ) -> None:
@@ -61,6 +62,7 @@ class Poller:
         Args:
             loop: Serves the events.
             outer: Watches this epoll's descriptor instead of *loop*, with fewer steps between.
+            rounds: Batches served before others get their turn, while there are any.
             before: Called before each batch of events.
             after: Called after it, while the batch's sockets are all still open.
         """
@@ -68,10 +70,11 @@ class Poller:
         self._after = after
         self._loop = loop
         self._outer = outer
+        self._rounds = rounds
         self._epoll = select.epoll()
         self._ready: dict[int, Callable[[int], None]] = {}
         self._again: list[Again] = []
-        self._closing: list[socket] = []
+        self._closing: list[SocketType] = []
         self._watching = False
         self._serving = False
         self._scheduled = False
@@ -127,7 +130,7 @@ class Poller:
         if self._ready.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
 
-    def close(self, sock: socket) -> None:
+    def close(self, sock: SocketType) -> None:
         """Stop serving *sock* now and close it, at the latest when this batch is through."""
         self._ready.pop(sock.fileno(), None)
         if self._serving:
@@ -158,7 +161,7 @@ class Poller:
 
     def ready(self, events: int) -> None:
         """Serve the events there are, within bounds: this poller is what has become ready."""
-        for _ in range(ROUNDS):
+        for _ in range(self._rounds):
             if not self.wait(0):
                 return
 

@@ -53,6 +53,8 @@ SHORTAGES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, 
 OURS = SHORTAGES | {errno.EADDRNOTAVAIL, errno.EAGAIN, errno.EACCES, errno.EPERM}
 """Errors of connect that say nothing about the endpoint."""
 
+_STREAM = int(socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+
 RESET = pack("ii", 1, 0)
 """``struct linger``: closing sends RST."""
 
@@ -130,7 +132,7 @@ class Connection:
         relay: Relay,
         need: Need,
         served: Served,
-        client: socket.socket,
+        client: socket.SocketType,
         address: tuple[str, int],
     ) -> None:
         self.poller = relay.poller
@@ -143,7 +145,7 @@ class Connection:
         self._need = need
         self._served = served
         self._client = client
-        self._upstream: socket.socket | None = None
+        self._upstream: socket.SocketType | None = None
         self._client_leg: Leg | None = None
         self._endpoint_leg: Leg | None = None
         self._endpoint: Endpoint | None = None
@@ -189,9 +191,9 @@ class Connection:
             else:
                 served.failed(endpoint, now)
 
-    def _new_socket(self) -> socket.socket:
+    def _new_socket(self) -> socket.SocketType:
         family = socket.AF_INET if self._need.listener.family == 4 else socket.AF_INET6
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        sock = socket.SocketType(family, _STREAM)
         try:
             tune(sock)
         except OSError:
@@ -199,7 +201,7 @@ class Connection:
             raise
         return sock
 
-    def _connect(self, upstream: socket.socket, endpoint: Endpoint) -> int:
+    def _connect(self, upstream: socket.SocketType, endpoint: Endpoint) -> int:
         """Connect and register; the error number."""
         code = upstream.connect_ex(endpoint.sockaddr)
         if code in (0, errno.EINPROGRESS):
@@ -209,7 +211,7 @@ class Connection:
                 return error.errno or errno.ENOMEM
         return code
 
-    def _attempt(self, endpoint: Endpoint, upstream: socket.socket, now: float) -> None:
+    def _attempt(self, endpoint: Endpoint, upstream: socket.SocketType, now: float) -> None:
         self._endpoint, self._upstream = endpoint, upstream
         endpoint.active += 1
         self._attempt_began = now
@@ -323,7 +325,7 @@ class Connection:
         self.dial()
         return True
 
-    def _introduce(self, upstream: socket.socket) -> None:
+    def _introduce(self, upstream: socket.SocketType) -> None:
         listener = self._need.listener
         client = (self.address[0], self.address[1])
         try:
@@ -381,7 +383,7 @@ class Connection:
         )
 
 
-def tune(sock: socket.socket) -> None:
+def tune(sock: socket.SocketType) -> None:
     """Set what both sides of a relay want; accepted sockets inherit it from the listener.
 
     Raises:

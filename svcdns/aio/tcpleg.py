@@ -39,6 +39,9 @@ _IN: int = select.EPOLLIN
 _MORE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR | select.EPOLLPRI
 """Events after which a short read does not mean that the socket is empty."""
 
+_ENDS = select.EPOLLRDHUP | select.EPOLLERR
+"""The stream has been received to its end; unless there is an error it can be read to its end."""
+
 
 class Owner(Protocol):
     """The connection that two legs make."""
@@ -83,7 +86,7 @@ class Leg:
     peer: "Leg"
 
     def __init__(
-        self, owner: Owner, sock: socket.socket, target: socket.socket, *, outbound: bool
+        self, owner: Owner, sock: socket.SocketType, target: socket.SocketType, *, outbound: bool
     ) -> None:
         """Move nothing yet; :attr:`peer` has to be set first.
 
@@ -132,15 +135,21 @@ class Leg:
             if events & select.EPOLLERR and (self.ended or self._stopped or not self._outbound):
                 self._close_reset()
             return
-        self.pump(bool(events & _MORE))
+        at_its_end = events & _ENDS == select.EPOLLRDHUP
+        self.pump(bool(events & _MORE), socket.MSG_MORE if at_its_end else 0)
 
     def again(self) -> None:
         """Go on after others had their turn."""
         if not (self._owner.closed or self._blocked or self.ended):
             self.pump(True)
 
-    def pump(self, drain: bool) -> None:
-        """Move what is there; a short read ends it unless *drain* asks to see the end."""
+    def pump(self, drain: bool, flags: int = 0) -> None:
+        """Move what is there; a short read ends it unless *drain* asks to see the end.
+
+        When the stream is here to its end the *flags* of the writes are ``MSG_MORE``: the kernel
+        holds the last words back until the end is passed on, and they go out as one segment.  Who
+        closes after an answer costs the other side one wake-up then, not two.
+        """
         if self._bulk:
             self._splice()
             return
@@ -161,7 +170,7 @@ class Leg:
             if self.keeps:
                 self._remember(data)
             try:
-                sent = send(data)
+                sent = send(data, flags)
             except BlockingIOError:
                 sent = 0
             except OSError:

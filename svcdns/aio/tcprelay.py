@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from svcdns.aio.directloop import hub
 from svcdns.aio.pipes import PipePool
 from svcdns.aio.poller import Poller
-from svcdns.aio.sockets import Opened
+from svcdns.aio.sockets import Opened, accept
 from svcdns.aio.tcpconnection import RESET, SHORTAGES, TURN_AROUND_SECONDS, Closed, Connection
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.served import Served, networks
@@ -37,7 +37,7 @@ class TcpRelay:
     ) -> None:
         self._hub = hub(loop)
         self.poller = Poller(loop) if self._hub is None else self._hub
-        self.accepting = Poller(loop, outer=self._hub)
+        self.accepting = Poller(loop, outer=self._hub, rounds=1)
         self.pipes = PipePool()
         self.clock = loop.time
         self.access = access
@@ -160,6 +160,7 @@ class TcpListener:
 
     def __init__(self, relay: TcpRelay, opened: Opened, need: Need, served: Served) -> None:
         self.sock = opened.sock
+        self._family = int(opened.sock.family)
         self.opened = opened
         self.need = need
         self.served = served
@@ -171,13 +172,13 @@ class TcpListener:
 
     def accept(self, limit: int) -> None:
         """Accept up to *limit* connections that are waiting."""
-        relay, accept = self._relay, self.sock.accept
+        relay, sock, family = self._relay, self.sock, self._family
         for _ in range(limit):
             if len(relay.connections) >= relay.limit:
                 relay.shortage(f"{relay.limit} connections are open, the limit")
                 return
             try:
-                client, address = accept()
+                client, address = accept(sock, family)
             except BlockingIOError:
                 return
             except OSError as error:

@@ -4,12 +4,22 @@ import asyncio
 import hashlib
 import random
 import socket
+from struct import unpack
 
 import pytest
 
 from svcdns.aio.pipes import PipePool
 from svcdns.aio.userspace import UserspaceProxy
-from tests.support.endpoints import dial, echo, endpoints, receive, receive_all, reset, until
+from tests.support.endpoints import (
+    address,
+    dial,
+    echo,
+    endpoints,
+    receive,
+    receive_all,
+    reset,
+    until,
+)
 from tests.support.plans import service_plan
 from tests.support.relays import FRONT, FRONT_ADDRESS, proxying
 from tests.support.waiting import pace
@@ -98,6 +108,39 @@ async def test_an_endpoint_that_speaks_and_leaves_at_once_is_heard() -> None:
         for _ in range(50):
             with await dial(*FRONT_ADDRESS) as client:
                 assert await receive_all(client) == b"noon"
+
+
+@pytest.mark.parametrize("size", LOOP_SIZES)
+async def test_last_words_are_whole_whatever_their_number(size: int) -> None:
+    data = random.Random(size).randbytes(size)
+
+    async def say_and_leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+
+    async with endpoints(1, say_and_leave) as (server,), proxying(service_plan(FRONT, server.name)):
+        with await dial(*FRONT_ADDRESS) as client:
+            assert await receive_all(client) == data
+
+
+async def test_last_words_and_the_end_of_a_stream_are_one_segment() -> None:
+    host, loop = address(1000), asyncio.get_running_loop()
+    with socket.create_server((host, 9000)) as server:
+        server.setblocking(False)
+        async with proxying(service_plan(FRONT, f"{host}:9000")):
+            with await dial(*FRONT_ADDRESS) as client:
+                endpoint, _ = await loop.sock_accept(server)
+                before = segments_received(client)
+                endpoint.send(b"answer")
+                endpoint.close()
+                assert await receive_all(client) == b"answer"
+                assert segments_received(client) == before + 1
+
+
+def segments_received(sock: socket.socket) -> int:
+    """Give ``tcpi_segs_in`` of ``struct tcp_info`` (linux/tcp.h): its 36th word."""
+    found: int = unpack("36I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 144))[35]
+    return found
 
 
 async def test_rst_of_the_client_reaches_the_endpoint() -> None:
