@@ -4,6 +4,7 @@ The exit status is 0 when a server would start with every file, 1 when not, 2 fo
 """
 
 import argparse
+import json
 import os
 import random
 import re
@@ -76,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
         return _migrate(args.files, args.port)
     reports = [_check(file, args.port) for file in args.files]
     if args.output == "json":
-        print(msgspec.json.format(msgspec.json.encode(reports)).decode())
+        # Names of files need not be text, which this writes as escapes.
+        print(json.dumps(msgspec.to_builtins(reports), indent=2))
     else:
         print("\n".join([to_text(report) for report in reports]), end="")
     return 0 if all(report.starts for report in reports) else 1

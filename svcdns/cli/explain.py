@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     said, differs = _said(args, explanation)
     if args.output == "json":
         document = msgspec.to_builtins(explanation) | ({"server": said} if said else {})
-        print(msgspec.json.format(msgspec.json.encode(document)).decode())
+        print(json.dumps(document, indent=2))  # a Corefile's name need not be text
     else:
         print(explaintext.to_text(explanation), end="")
         print("".join(f"{line}\n" for line in said), end="")

@@ -25,7 +25,7 @@ from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 APPS = tuple(f"{name}-{os.getpid()}" for name in ("web", "cart", "ledger", "clock"))
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm"}
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
 
 @asynccontextmanager
@@ -93,12 +93,12 @@ class Terminal:
 
 
 @asynccontextmanager
-async def terminal(*words: str) -> AsyncIterator[Terminal]:
+async def terminal(*words: str, kind: str = "xterm") -> AsyncIterator[Terminal]:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "svcdns", "top", *words,
-        stdin=slave, stdout=slave, stderr=slave, env=ENVIRONMENT, start_new_session=True,
+        stdin=slave, stdout=slave, stderr=slave, env=ENVIRONMENT | {"TERM": kind}, start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )  # fmt: skip
     os.close(slave)
@@ -205,6 +205,15 @@ async def test_the_screen_follows_the_terminal_and_ctrl_c_puts_it_back() -> None
         assert await asyncio.wait_for(shown.process.wait(), 10) == 0
         await until(lambda: shown.shown.endswith(b"\x1b[?25h\x1b[?1049l"))
     assert b"Traceback" not in shown.shown
+
+
+async def test_a_terminal_that_cannot_be_drawn_on_gets_tables_one_after_the_other() -> None:
+    async with up() as address, terminal(address, "--interval", "0.1", kind="dumb") as shown:
+        await until(lambda: shown.shown.count(b"svcdns top  ") > 2)
+        shown.process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(shown.process.wait(), 10) == 0
+    assert b"\x1b" not in shown.shown
+    assert b"2 ready" in shown.shown
 
 
 async def test_sigterm_puts_the_terminal_back_too() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,17 @@ def test_standard_input_may_be_a_proxy_configuration(
 
     assert main(["check", "stdin"]) == 0
     assert capsys.readouterr().out.startswith("stdin: KubeProxyConfiguration, would start\n")
+
+
+def test_a_name_that_is_no_text_does_no_harm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = os.fsencode(tmp_path) + b"/Core\xfffile"
+    with open(path, "wb") as file:
+        file.write(GOOD.encode())
+
+    assert main(["check", "--output", "json", os.fsdecode(path)]) == 0
+    assert os.fsencode(json.loads(capsys.readouterr().out)[0]["file"]) == path
 
 
 def test_all_files_are_reported_and_one_bad_one_decides(
