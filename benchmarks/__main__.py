@@ -7,6 +7,7 @@ from benchmarks import (
     cold,
     cookies,
     disturbed,
+    encrypted,
     hot,
     live,
     mix,
@@ -39,6 +40,7 @@ def main() -> None:
             print(f"{server.name:10}{server.ready:8.2f} s")
     live.measure()
     disturbed.measure()
+    encrypted.measure()
     nodelocal.measure()
     stocklimits.measure()
     sizes.measure()

@@ -62,13 +62,17 @@ def press(
     clients: int = 8,
     outstanding: int = 100,
     tcp: bool = False,
+    mode: str = "",
     rate: int = 0,
 ) -> Sample:
-    """Ask a server for some seconds, or each question as often as *passes* says."""
+    """Ask a server for some seconds, or each question as often as *passes* says.
+
+    *mode* is dnsperf's: ``dot`` or ``doh``.
+    """
     command = ["dnsperf", "-B", "-s", "127.0.0.1", "-p", str(port), "-d", str(questions)]
     command += ["-c", str(clients), "-q", str(outstanding), "-t", "2"]
     command += ["-n", str(passes)] if passes else ["-l", str(seconds)]
-    command += ["-m", "tcp"] if tcp else []
+    command += ["-m", mode or "tcp"] if mode or tcp else []
     command += ["-Q", str(rate)] if rate else []
     before = cpu_seconds(pid)
     done = subprocess.run(

@@ -44,6 +44,26 @@ COREFILE = """\
 """
 """kubeadm's, but for its ports and where the API is."""
 
+ENCRYPTED = "".join(
+    f"""\
+{scheme}://.:{{{scheme}}} {{{{
+    errors
+    tls {{certificates}}/cert.pem {{certificates}}/key.pem
+    kubernetes cluster.local in-addr.arpa ip6.arpa {{{{
+        endpoint {{api}}
+        pods insecure
+        fallthrough in-addr.arpa ip6.arpa
+        ttl 30
+    }}}}
+    forward . 127.0.0.1:{{upstream}}
+    cache 30
+    loadbalance
+}}}}
+"""
+    for scheme in ("tls", "https")
+)
+"""Behind :data:`COREFILE`: the same over TLS and over HTTPS."""
+
 NO_API = "http://127.0.0.1:1"
 """For :mod:`benchmarks.serve`, which asks nobody."""
 
@@ -112,6 +132,16 @@ forward-zone:
     forward-addr: 127.0.0.1@{upstream}
 """
 
+UNBOUND_ENCRYPTED = """\
+server:
+    interface: 127.0.0.1@{tls}
+    tls-port: {tls}
+    interface: 127.0.0.1@{https}
+    https-port: {https}
+    tls-service-pem: {certificates}/cert.pem
+    tls-service-key: {certificates}/key.pem
+"""
+
 DNSMASQ = """\
 no-daemon
 no-resolv
@@ -136,6 +166,9 @@ class Running:
     port: int
     ready: float
     "Seconds from its start to its first answer."
+    tls: int = 0
+    "The port of DNS over TLS, if it has one."
+    https: int = 0
 
 
 class Servers:
@@ -146,6 +179,8 @@ class Servers:
         self._template = corefile
         self._stack = ExitStack()
         self._running: dict[str, Running | None] = {}
+        self._encrypted: dict[Path, tuple[int, int]] = {}
+        "The ports of TLS and HTTPS, by the folder of a server."
 
     def __enter__(self) -> Self:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
@@ -184,6 +219,7 @@ class Servers:
         port = free_port()
         folder = self.folder / f"{name}-{port}"
         folder.mkdir()
+        tls, https = self._encrypted[folder] = free_port(), free_port()
         command = _COMMANDS[name](self, program, folder, port)
         if name == "upstream":
             command = pinned(max(0, (os.cpu_count() or 1) - 1), command)
@@ -200,7 +236,8 @@ class Servers:
                 output = (folder / "output").read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"{name} does not answer: {output}")
             time.sleep(0.01)
-        return Running(name, process.pid, port, time.monotonic() - started)
+        ready = time.monotonic() - started
+        return Running(name, process.pid, port, ready, tls, https)
 
     # -- one method for each program
 
@@ -235,6 +272,7 @@ class Servers:
 
     def _corefile(self, folder: Path, port: int, api: str) -> str:
         path = folder / "Corefile"
+        tls, https = self._encrypted[folder]
         path.write_text(
             self._template.format(
                 port=port,
@@ -242,6 +280,9 @@ class Servers:
                 metrics=free_port(),
                 upstream=self.upstream_port(),
                 api=api,
+                certificates=self.folder,
+                tls=tls,
+                https=https,
             )
         )
         return str(path)
@@ -274,6 +315,9 @@ class Servers:
         ]
         (folder / "data").write_text("\n".join(records) + "\n")
         text = UNBOUND.format(folder=folder, port=port, zone=ZONE, upstream=self.upstream_port())
+        if ENCRYPTED in self._template:
+            tls, https = self._encrypted[folder]
+            text += UNBOUND_ENCRYPTED.format(tls=tls, https=https, certificates=self.folder)
         return _configured(folder, text, [program, "-d", "-c"])
 
     def dnsmasq(self, program: str, folder: Path, port: int) -> list[str]:
