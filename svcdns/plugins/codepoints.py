@@ -4,7 +4,6 @@ Spec: https://pkg.go.dev/regexp/syntax (Perl, ASCII and Unicode classes), Unicod
 (scripts).
 """
 
-import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import groupby
@@ -63,13 +62,14 @@ _SCRIPTS = (
     " Tangut Telugu Thaana Thai Tibetan Tifinagh Tirhuta Toto Ugaritic Vai Vithkuqi Wancho"
     " Warang_Citi Yezidi Yi Zanabazar_Square"
 )
-SCRIPTS = frozenset(_SCRIPTS.split())
 """Names of Go's ``unicode.Scripts``."""
 
 
 @lru_cache(maxsize=1)
 def _categories() -> dict[str, list[tuple[int, int]]]:
     """Give the code points of every general category; takes a moment, once."""
+    import unicodedata  # a megabyte, for patterns that hardly anybody writes
+
     found: dict[str, list[tuple[int, int]]] = {}
     kinds = map(unicodedata.category, map(chr, range(LAST + 1)))
     start = 0
@@ -92,7 +92,7 @@ def unicode_class(name: str) -> Ranges:
     """
     if name == "Any":
         return ((0, LAST),)
-    if name in SCRIPTS:
+    if name in _SCRIPTS.split():
         latin = POSIX["alpha"]
         return {"Latin": latin, "Common": tuple(_outside(latin, 127))}.get(name, ())
     found = [
