@@ -8,7 +8,8 @@
     NAME ARGUMENT… [{ LINES }]          a directive; its lines have the same form
 
 Parity: ``caddy:caddyfile/parse.go`` and ``dispenser.go``, the messages as well.  One difference:
-words after a closing ``}``, which CoreDNS hands to a plugin that then misreads them, are errors.
+within the block of a directive, words after a closing ``}`` and ``{`` at the start of a line are
+errors already here; CoreDNS hands them to the plugin.
 """
 
 from collections.abc import Callable, Container, Mapping
@@ -193,8 +194,7 @@ class _Parser:
                 self._import()
             else:
                 found.append(self._directive(1))
-                if self._rest and self._rest[-1].text == "{":
-                    found += self._detached(found[-1])
+                found += self._beside(found[-1].name)
         # A text that ends with any closing brace has closed its block, to CoreDNS.
         if braces and self._last is not None and self._last.text != "}":
             raise self._unexpected(self._last, "}")
@@ -209,6 +209,9 @@ class _Parser:
             )
         if depth == 1 and self._known is not None and name not in self._known:
             raise parsing_error(token, f"Unknown directive '{name}'")
+        return self._rest_of_line(name, token, depth)
+
+    def _rest_of_line(self, name: str, token: Token, depth: int) -> Directive:
         arguments: list[str] = []
         lines: tuple[Directive, ...] | None = None
         while self._on_line() and lines is None:
@@ -224,7 +227,27 @@ class _Parser:
                 arguments.append(self._text(word))
         return Directive(name, tuple(arguments), token.file, token.line, lines)
 
-    def _detached(self, directive: Directive) -> list[Directive]:
+    def _beside(self, name: str) -> list[Directive]:
+        """Read what CoreDNS gives to a directive although it stands behind its end."""
+        found: list[Directive] = []
+        while self._rest:
+            token = self._rest[-1]
+            if token.text == "{":
+                found += self._detached(name)
+            elif token.first:
+                break
+            elif token.text == "}":
+                raise parsing_error(token, "Unexpected '}' because no matching opening brace")
+            else:
+                self._warn(
+                    f"{token.file}:{token.line} - what follows `}}` is not read as `{token.text}`:"
+                    f" as in CoreDNS it is taken for one more `{name}`; write it on a line of its"
+                    " own"
+                )
+                found.append(self._rest_of_line(name, self._take(), 1))
+        return found
+
+    def _detached(self, name: str) -> list[Directive]:
         """Read a block whose ``{`` stands on a line of its own.
 
         Its words belong to the directive, but a block opens on the directive's line only.  So each
@@ -232,7 +255,6 @@ class _Parser:
         some plugins take that, for others it is once too often.
         """
         brace = self._take()
-        name = directive.name
         self._warn(
             f"{brace.file}:{brace.line} - `{{` on a line of its own opens no block of {name}: as in"
             f" CoreDNS each line of it is taken for one more `{name}`; write `{{` at the end of the"
@@ -263,10 +285,8 @@ class _Parser:
         raise self._end()
 
     def _check_after_brace(self, depth: int) -> None:
-        if not self._on_line():
-            return
+        if depth == 2 or not self._on_line():
+            return  # what follows the whole directive is another matter
         word = self._rest[-1]
         if word.text != "}":
             raise parsing_error(word, f"Unexpected token '{word.text}' after '}}'")
-        if depth == 2:
-            raise parsing_error(word, "Unexpected '}' because no matching opening brace")

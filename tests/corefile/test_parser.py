@@ -84,6 +84,22 @@ def test_a_brace_on_a_line_of_its_own_opens_no_block() -> None:
     ]
 
 
+def test_what_follows_a_closing_brace_is_the_same_directive_once_more() -> None:
+    """caddyfile/parse.go directive: it ends with the line, not with the brace."""
+    said: list[str] = []
+    text = ". {\n log {\n  class error\n } forward . 192.0.2.1 {\n  x\n } y\n loop\n}"
+    (block,) = parse(text, "Corefile", {}, lambda *_: None, said.append, known={"log", "loop"})
+
+    assert _shape(block.directives) == [
+        ["log", [["class", "error"]]], ["log", ".", "192.0.2.1", [["x"]]], ["log"], ["loop"],
+    ]  # fmt: skip
+    assert [line.line for line in block.directives] == [2, 4, 6, 7]
+    assert said[0] == (
+        "Corefile:4 - what follows `}` is not read as `forward`: as in CoreDNS it is taken for one"
+        " more `log`; write it on a line of its own"
+    )
+
+
 def test_positions_are_kept() -> None:
     (block,) = _parse("\n. {\n a {\n\n  b\n }\n}")
 
@@ -144,7 +160,9 @@ ERRORS = [
     ("a comma at the end", "a,\nb,", 2, P + "Unexpected EOF"),
     ("a block on one line", ". { log }", 1, P + "Unexpected '}' because no matching opening brace"),
     ("one brace too many", ". {\n log {\n } }\n}", 3, P + "Unexpected '}' because no matching opening brace"),
-    ("a word after a brace", ". {\n log {\n } loop\n}", 3, P + "Unexpected token 'loop' after '}'"),
+    ("a word after an inner brace", ". {\n a {\n b {\n } c\n }\n}", 4, P + "Unexpected token 'c' after '}'"),
+    ("a brace after what follows a brace", ". {\n log {\n } loop }\n}", 3, P + "Unexpected '}' because no matching opening brace"),
+    ("a block left open after a brace", ". {\n log {\n } a {\n b", 4, P + "Unexpected EOF"),
     ("a brace before any directive", ". {\n {\n log\n }\n}", 2, P + "Unknown directive '{'"),
     ("a brace on a line of its own in a block", ". {\n log {\n class\n {\n }\n }\n}", 4, P + "Unexpected token '{' at the start of a line: it ends the line it belongs to"),
     ("a sub-block left open", ". {\n log {\n class all\n", 3, P + "Unexpected EOF"),
