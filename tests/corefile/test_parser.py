@@ -160,7 +160,7 @@ ERRORS = [
     ("a comma at the end", "a,\nb,", 2, P + "Unexpected EOF"),
     ("a block on one line", ". { log }", 1, P + "Unexpected '}' because no matching opening brace"),
     ("one brace too many", ". {\n log {\n } }\n}", 3, P + "Unexpected '}' because no matching opening brace"),
-    ("a word after an inner brace", ". {\n a {\n b {\n } c\n }\n}", 4, P + "Unexpected token 'c' after '}'"),
+    ("a word after an inner brace", ". {\n log {\n b {\n } c\n }\n}", 4, P + "Unexpected token 'c' after '}'"),
     ("a brace after what follows a brace", ". {\n log {\n } loop }\n}", 3, P + "Unexpected '}' because no matching opening brace"),
     ("a block left open after a brace", ". {\n log {\n } a {\n b", 4, P + "Unexpected EOF"),
     ("a brace before any directive", ". {\n {\n log\n }\n}", 2, P + "Unknown directive '{'"),
