@@ -12,7 +12,7 @@ Design: answers are stored until their owner changes, never for a guess of time.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, cycle, islice
+from itertools import islice
 
 from msgspec import Struct
 
@@ -73,22 +73,6 @@ class Entry(Struct, gc=False):
     "Orders of the same answer (``loadbalance``), endless."
     lower: bool = False
     "Whether it is for lower-case questions only, because names in it repeat their case (A7)."
-
-    @classmethod
-    def of(
-        cls,
-        tails: Iterable[bytes],
-        tally: Tally,
-        owners: tuple[Owner, ...],
-        until: float = FOREVER,
-        *,
-        lower: bool = False,
-    ) -> "Entry":
-        """Make one of an answer in one order or several; only two of them are made right away."""
-        orders = iter(tails)
-        first, second = next(orders), next(orders, None)
-        rotation = None if second is None else cycle(chain((first, second), orders))
-        return cls(first, tally, owners, until, rotation, lower)
 
 
 class AnswerTable:

@@ -9,12 +9,12 @@ Parity: CoreDNS ``core/dnsserver/server.go`` (rules J1 to J11).
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, cycle
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from svcdns.dns.alike import Shared, adapt, case_free, common, plain_name
+from svcdns.dns.alike import NAME_AT, Shared, adapt, case_free, common, plain_name
 from svcdns.dns.constants import Rcode, RRClass, type_text
 from svcdns.dns.name import ROOT, to_text
 from svcdns.dns.query import Query, Rejected, parse
@@ -37,7 +37,7 @@ from svcdns.plugins.base import (
 )
 from svcdns.plugins.chain import Block, Router
 from svcdns.plugins.commands import Transport
-from svcdns.plugins.rotation import orders
+from svcdns.plugins.rotation import orders, turning
 
 DEPTH_LIMIT = 8
 """Queries inside a query (CNAME targets asked of the whole server) before we give up."""
@@ -279,17 +279,31 @@ class Server:
         echoes = not response.options and response.rcode <= 0xF
         if (end and lower) or (cookie and not echoes) or not plain_name(query.qname):
             return
-        tails: Iterable[bytes] = (answer[2:],)
+        tail = adapt(answer[2:], key, end, cookie) if end or cookie else answer[2:]
+        rotation = None
         if store.rotate:
-            limit = query.limit(udp=client.udp)
-            others = (render(query, other, limit=limit)[2:] for other in orders(response))
-            tails = chain(tails, others)
-        if end or cookie:
-            tails = (adapt(tail, key, end, cookie) for tail in tails)
-        entry = Entry.of(tails, tally, store.owners, store.until, lower=lower)
+            at = NAME_AT + len(query.qname) + 4
+            rotation = turning(tail, at, response.answer) or self._turning(
+                request, response, shared
+            )
+        entry = Entry(tail, tally, store.owners, store.until, rotation, lower)
         table.put(key, entry)
         if self._stored > self._limit:
             max(self._tables.values(), key=lambda one: len(one.entries)).shed()
+
+    def _turning(
+        self, request: Request, response: Response, shared: Shared
+    ) -> Iterator[bytes] | None:
+        """Give all orders of an answer, each written when it is wanted for the first time."""
+        others = orders(response)
+        second = next(others, None)
+        if second is None:
+            return None
+        key, end, cookie = shared
+        limit = request.query.limit(udp=request.client.udp)
+        every = chain((response, second), others)
+        tails = (render(request.query, one, limit=limit)[2:] for one in every)
+        return cycle(adapt(tail, key, end, cookie) if end or cookie else tail for tail in tails)
 
 
 def describe(query: Query) -> str:

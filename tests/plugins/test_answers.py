@@ -1,15 +1,13 @@
 """The answer table: exact keys, owners, bounds."""
 
-from itertools import islice
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from svcdns.plugins.answers import SHED, TURNED_AWAY, AnswerTable, Entry, Tally
 
 
-def entry(*owners: str, tails: tuple[bytes, ...] = (b"x",)) -> Entry:
-    return Entry.of(tails, Tally(), owners)
+def entry(*owners: str) -> Entry:
+    return Entry(b"x", Tally(), owners)
 
 
 def test_an_owner_that_changes_takes_its_answers_along() -> None:
@@ -92,14 +90,6 @@ def test_an_empty_table_has_nothing_to_shed() -> None:
     assert not table.entries
 
 
-def test_rotation_goes_round() -> None:
-    rotation = entry(tails=(b"1", b"2", b"3")).rotation
-
-    assert rotation is not None
-    assert list(islice(rotation, 5)) == [b"1", b"2", b"3", b"1", b"2"]
-    assert entry(tails=(b"1",)).rotation is None
-
-
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.integers(0, 9), st.frozensets(st.integers(0, 3), max_size=2)),
@@ -119,7 +109,7 @@ def test_what_is_left_never_belongs_to_a_dropped_owner_and_the_bound_holds(
     for what, number, owners in steps:
         key = bytes((number,))
         if what == "put":
-            table.put(key, Entry.of((b"x",), Tally(), tuple(owners)))
+            table.put(key, Entry(b"x", Tally(), tuple(owners)))
             alive.pop(key, None)
             alive[key] = owners
             alive = dict(list(alive.items())[-5:])
