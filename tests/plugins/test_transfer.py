@@ -233,7 +233,7 @@ def test_addresses_are_told_of_a_new_serial_and_nobody_else() -> None:
     ]
     assert plugin.look(1.0) == ()
     [need] = zone.needs
-    need.changed(FILES["/db"].replace(b" 7 ", b" 8 "))  # type: ignore[union-attr,arg-type]
+    list(need.changed(FILES["/db"].replace(b" 7 ", b" 8 ")))  # type: ignore[union-attr,arg-type]
     assert len(plugin.look(2.0)) == 2
 
 
