@@ -1,9 +1,9 @@
 """Many datagrams with one system call: Linux's ``recvmmsg`` and ``sendmmsg`` by way of ctypes.
 
 A :class:`Batch` is a row of places.  A datagram is received into a place with its sender's address
-and, on a wildcard socket, the address it was sent to; the answer is put into the same place and
-goes back with the datagram's own first two octets in front, the ID.  All pointers between these
-parts are set once, so that a datagram costs the copying of its octets and no more.
+and, on a wildcard socket, the address it was sent to; the answer is written over it, behind its
+first two octets, the ID, and goes back from there.  All pointers between these parts are set once,
+so that a datagram costs the copying of its octets and no more.
 
 The loops that use a batch read its views themselves, because a call for each datagram would cost
 more than all the rest.
@@ -114,16 +114,13 @@ class Batch:
         self._received = mmap.mmap(-1, STRIDE * PLACES)
         self._names = bytearray(NAME_OCTETS * PLACES)
         self._controls = bytearray(max(1, self._control_octets) * PLACES)
-        self._answers = mmap.mmap(-1, STRIDE * PLACES)
-        self.inbox = memoryview(self._received)
-        "Datagrams, each from its place's start."
-        self.outbox = memoryview(self._answers)
-        "Answers without their ID, each from its place's start."
+        self.box = memoryview(self._received)
+        "Datagrams, then their answers, each from its place's start."
         self.starts = tuple(at * STRIDE for at in range(PLACES))
         self._incoming = (Message * PLACES)()
         self._outgoing = (Message * PLACES)()
         self._in_parts = (Iovec * PLACES)()
-        self._out_parts = (Iovec * (2 * PLACES))()
+        self._out_parts = (Iovec * PLACES)()
         self._connect()
         words = sizeof(Message) // sizeof(c_uint)
         self.lengths = (
@@ -132,8 +129,8 @@ class Batch:
             .cast("I")[Message.octets.offset // sizeof(c_uint) :: words]
         )
         "Octets of each datagram received."
-        self.answer_lengths = memoryview(self._out_parts).cast("B").cast("L")[3::4]
-        "Octets of each answer without its ID; to be set."
+        self.answer_lengths = memoryview(self._out_parts).cast("B").cast("L")[1::2]
+        "Octets of each answer with its ID; to be set."
         self._look_at_all()
         self._headers = memoryview(self._incoming).cast("B")
         self._fresh = bytes(self._headers)
@@ -142,19 +139,18 @@ class Batch:
 
     def _connect(self) -> None:
         """Set every pointer, once."""
-        received, names, controls, answers = (
+        received, names, controls = (
             addressof(ctypes.c_char.from_buffer(one))
-            for one in (self._received, self._names, self._controls, self._answers)
+            for one in (self._received, self._names, self._controls)
         )
         for at, start in enumerate(self.starts):
             incoming, outgoing = self._incoming[at], self._outgoing[at]
             self._in_parts[at] = Iovec(received + start, LARGEST_DATAGRAM)
-            self._out_parts[2 * at] = Iovec(received + start, ID_OCTETS)
-            self._out_parts[2 * at + 1] = Iovec(answers + start, 0)
+            self._out_parts[at] = Iovec(received + start, 0)
             incoming.parts = ctypes.pointer(self._in_parts[at])
             incoming.part_count = 1
-            outgoing.parts = ctypes.pointer(self._out_parts[2 * at])
-            outgoing.part_count = 2
+            outgoing.parts = ctypes.pointer(self._out_parts[at])
+            outgoing.part_count = 1
             for message in (incoming, outgoing):
                 message.name = names + at * NAME_OCTETS
                 message.name_octets = 28 if self._six else 16
@@ -196,9 +192,8 @@ class Batch:
 
     def put(self, place: int, wire: bytes) -> None:
         """Put a whole answer into a place; its ID is the datagram's."""
-        start = self.starts[place]
-        size = len(wire) - ID_OCTETS
-        self.outbox[start : start + size] = memoryview(wire)[ID_OCTETS:]
+        start, size = self.starts[place], len(wire)
+        self.box[start + ID_OCTETS : start + size] = memoryview(wire)[ID_OCTETS:]
         self.answer_lengths[place] = size
 
     def send(self, first: int, end: int) -> int:
@@ -232,7 +227,7 @@ class Batch:
     def packet(self, place: int) -> bytes:
         """Give a datagram."""
         start = self.starts[place]
-        return bytes(self.inbox[start : start + self.lengths[place]])
+        return bytes(self.box[start : start + self.lengths[place]])
 
     def mapped(self, count: int) -> list[bool]:
         """Tell which of the first *count* datagrams came over IPv4 to an IPv6 socket."""

@@ -33,6 +33,7 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 
 _CONTROL_SPACE = socket.CMSG_SPACE(20)
 _UDP = Transport.UDP
+_ID_OCTETS = mmsg.ID_OCTETS
 _IPV6_RECVPKTINFO = 49
 _IPV6_PKTINFO = 50
 _IP_PKTINFO = 8
@@ -147,13 +148,14 @@ class UdpListener:
         table = self.server.table(_UDP, self._family)
         four = self.server.table(_UDP, "1")
         find, find_four = table.entries.get, four.entries.get
-        inbox, outbox, lengths = batch.inbox, batch.outbox, batch.answer_lengths
+        box, lengths = batch.box, batch.answer_lengths
         now = monotonic()
         served = first = 0
         for place, (start, size, mapped) in enumerate(
             zip(batch.starts, batch.lengths[:count].tolist(), batch.mapped(count), strict=False)
         ):
-            key = bytes(inbox[start + 2 : start + size])
+            at = start + _ID_OCTETS
+            key = bytes(box[at : start + size])
             tail: bytes | None
             entry = (find_four if mapped else find)(key)
             if entry is not None and entry.until > now:
@@ -165,11 +167,11 @@ class UdpListener:
                 tail = (four if mapped else table).vary(key, shared, now)
             if tail is not None:
                 served += 1
-                octets = len(tail)
-                outbox[start : start + octets] = tail
-                lengths[place] = octets
+                end = at + len(tail)
+                box[at:end] = tail
+                lengths[place] = end - start
                 continue
-            packet = bytes(inbox[start : start + size])
+            packet = bytes(box[start : start + size])
             wire = self._respond(packet, shared, batch.peer(place), now, batch.control(place))
             if wire is None:
                 # Nothing goes back from this place now.
