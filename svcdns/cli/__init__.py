@@ -57,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
     called_as = _CALLED_AS.get(PurePath(sys.argv[0]).name) if argv is None else None
     if called_as:
         words.insert(0, called_as)
+    if words[:1] == ["help"] and words[1:2] and words[1] in COMMANDS:
+        words = [words[1], "--help"]
     if not words or words[0] in ("-h", "--help", "help"):
         print(_SUMMARY)
         return 0 if words else 2

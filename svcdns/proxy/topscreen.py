@@ -31,7 +31,7 @@ class _Column(Struct, frozen=True):
 
 _COLUMNS = (
     _Column("SERVICE", lambda row: _name(row), 10),
-    _Column("ACTIVE", lambda row: _number(row.active), 8),
+    _Column("ACTIVE", lambda row: _number(row.active), 7),
     _Column("CONN/S", lambda row: _number(row.connections_rate), 9),
     _Column("IN/S", lambda row: _octets(row.bytes_in_rate), 5),
     _Column("OUT/S", lambda row: _octets(row.bytes_out_rate), 6),
@@ -40,7 +40,7 @@ _COLUMNS = (
     _Column("FAILED", lambda row: _number(row.failures), 4),
     _Column("CONNECT", lambda row: _time(row.connect_mean_seconds), 1),
     _Column("P99<", lambda row: _time(row.connect_p99_seconds) if isinstance(row, Row) else "", 0),
-    _Column("STATES", lambda row: _state(row), 7),
+    _Column("STATES", lambda row: _state(row), 8),
 )
 _IN_KERNEL = ("SERVICE", "STATES")
 

@@ -2,6 +2,7 @@ import argparse
 
 import pytest
 
+from svcdns.cli import COMMANDS, main
 from svcdns.cli.parser import Help, Parser
 
 
@@ -48,3 +49,21 @@ def test_and_both_are_taken(flag: str) -> None:
     assert parser().parse_args(["x", flag, "f"]) == argparse.Namespace(
         name="x", conf="f", output=None, **{"dns.port": None}
     )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("words", [("help", "{}"), ("{}", "--help"), ("{}", "-h")])
+def test_every_command_has_help_in_every_usual_way(
+    command: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([word.format(command) for word in words])
+
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: svcdns {command} ")
+
+
+def test_help_about_nothing_is_the_list_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["help"], ["help", "nothing"], ["--help"]):
+        assert main(words) == 0
+        assert capsys.readouterr().out.startswith("usage: svcdns COMMAND")
