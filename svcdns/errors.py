@@ -41,6 +41,12 @@ def legible(text: str, limit: int = COREFILE_TEXT_LIMIT) -> str:
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in cut)
 
 
+def about_file(error: OSError) -> str:
+    """Say what a file's error is, in the words of Go's programs: ``open NAME: no such file…``."""
+    what = (error.strerror or str(error)).lower()
+    return what if error.filename is None else f"open {error.filename}: {what}"
+
+
 class SvcdnsError(Exception):
     """Anything svcdns raises on purpose; the text is for the operator."""
 

@@ -12,6 +12,7 @@ from svcdns.errors import (
     ProxyConfigError,
     ResourceExpired,
     SvcdnsError,
+    about_file,
 )
 
 
@@ -68,3 +69,16 @@ def test_no_error_of_ours_is_a_foreign_one() -> None:
     for kind in ours:
         assert kind.__mro__[-4:] == (SvcdnsError, Exception, BaseException, object)
         assert all(base in ours for base in kind.__mro__[:-3])
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "a/b"), "open a/b: no such file or directory"),
+        (IsADirectoryError(21, "Is a directory", "/etc"), "open /etc: is a directory"),
+        (PermissionError(13, "Permission denied"), "permission denied"),
+        (OSError("odd"), "odd"),
+    ],
+)  # fmt: skip
+def test_errors_of_files_are_words_of_go(error: OSError, text: str) -> None:
+    assert about_file(error) == text

@@ -32,7 +32,7 @@ from svcdns.aio.needs import spawn_all
 from svcdns.aio.signals import Signals, Wish
 from svcdns.aio.upstream import Upstreams
 from svcdns.corefile.durations import format_duration
-from svcdns.errors import ConfigError
+from svcdns.errors import ConfigError, about_file
 from svcdns.kube.source import ApiSource
 from svcdns.kube.store import Store
 from svcdns.metrics import Registry
@@ -374,7 +374,7 @@ class App:
         try:
             Path(path).write_text(f"{os.getpid()}\n")
         except OSError as error:
-            raise ConfigError(f"could not write pidfile: {error}") from error
+            raise ConfigError(f"could not write pidfile: {about_file(error)}") from error
 
 
 def _reload_of(configuration: Configuration) -> Reload | None:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import cast
 
 from svcdns.corefile.syntax import Directive, ServerBlock
-from svcdns.errors import CorefileError
+from svcdns.errors import CorefileError, about_file
 from svcdns.plugins.base import Context, Plugin, Setup
 from svcdns.plugins.order import BY_NAME, NAMES, Support
 
@@ -70,7 +70,7 @@ def set_up(directives: tuple[Directive, ...], context: Context) -> Plugin | None
         try:
             return setup(directives, context)
         except OSError as error:
-            message = f"plugin/{first.name}: {error}"
+            message = f"plugin/{first.name}: {about_file(error)}"
             raise CorefileError(first.file, first.line, message) from error
     entry = BY_NAME[first.name]
     if entry.without is Support.REFUSED:

@@ -203,7 +203,7 @@ def test_a_certificate_that_is_none_does_not_start(
     assert main(["check", str(file)]) == 1
     out = capsys.readouterr().out
     assert f"{file}:2 - plugin/tls: certificate {pem} with key {pem}: " in out
-    assert f"{file}:5 - plugin/tls: [Errno 2] No such file or directory: 'gone'" in out
+    assert f"{file}:5 - plugin/tls: open gone: no such file or directory" in out
 
 
 def test_a_kubeconfig_that_is_not_there_does_not_start(

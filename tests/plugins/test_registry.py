@@ -97,7 +97,7 @@ def test_a_file_that_is_missing_is_the_directives_fault() -> None:
     with pytest.raises(CorefileError) as caught:
         registry.build(_block("\nnomad file"), _context())
 
-    assert str(caught.value).startswith("Corefile:3 - plugin/nomad: [Errno 2]")
+    assert str(caught.value).startswith("Corefile:3 - plugin/nomad: open ")
 
 
 @pytest.mark.usefixtures("modules")
