@@ -33,9 +33,12 @@ async def ask() -> bytes:
 
 
 async def test_a_storm_of_connections_is_served_to_the_last() -> None:
-    async with endpoints(3) as servers, proxying(service_plan(FRONT, *(s.name for s in servers))):
-        assert await asyncio.gather(*(ask() for _ in range(1000))) == [b"ping"] * 1000
-        assert all(250 < s.taken < 420 for s in servers)
+    async with endpoints(3) as servers:
+        names = [one.name for one in servers]
+        # The default chooses by what is open, which depends on who closes first.
+        async with proxying(service_plan(FRONT, *names, balance="round-robin")):
+            assert await asyncio.gather(*(ask() for _ in range(1000))) == [b"ping"] * 1000
+        assert all(300 < one.taken < 370 for one in servers)
 
 
 async def test_beyond_the_limit_clients_wait_for_others_to_leave(
