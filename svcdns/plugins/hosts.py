@@ -51,6 +51,8 @@ Metrics
 Differences
 -----------
 * The owner of a record has the case of the question, not lower case.
+* An entry ``*.example.net`` is for names with one label in front, as in the newest versions of
+  CoreDNS; others take the asterisk as it stands.
 * An entry that is there twice counts once, so no answer holds a record twice (RFC 2181 §5).
 * The time of the last reload is that of the reading, not that of the file.
 
