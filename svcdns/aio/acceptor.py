@@ -8,8 +8,12 @@ from collections.abc import Callable
 BACKLOG = 1024
 """Connections that the kernel keeps for us until we accept them."""
 
-HANDSHAKE_SECONDS = 10.0
-"""For a TLS handshake; asyncio allows a minute."""
+HANDSHAKE_SECONDS = 3.0
+"""For a TLS handshake; asyncio allows a minute, CoreDNS its read time-out (rule J12)."""
+
+SHUTDOWN_SECONDS = 5.0
+"""For a client to read the last answers and close its TLS, too (rule J12, as for any answer);
+asyncio waits half a minute for it."""
 
 
 class Acceptor:
@@ -44,6 +48,7 @@ class Acceptor:
                 ssl=tls,
                 backlog=BACKLOG,
                 ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
+                ssl_shutdown_timeout=SHUTDOWN_SECONDS if tls else None,
             )
         except BaseException:
             twin.close()

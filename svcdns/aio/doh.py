@@ -9,16 +9,19 @@ Parity: CoreDNS ``core/dnsserver/server_https.go``.
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Iterator
 from typing import cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from svcdns.aio.acceptor import Acceptor
 from svcdns.aio.connections import Connections, Limits
 from svcdns.aio.http2 import Http2
+from svcdns.aio.paced import Paced
 from svcdns.aio.stream import Responder, Settle
 from svcdns.aio.turns import Turns
 from svcdns.dns.constants import MAX_MESSAGE
@@ -37,6 +40,18 @@ _KEEP = 86400.0
 
 _LAST_WORDS = frozenset({408, 413})
 """After these the rest of the request may still be on its way."""
+
+
+class _OnlyBugs(logging.Filter):
+    """Keeps out of the log what clients do wrong: a line for each would be theirs to write."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a line is to be written."""
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_log = logging.getLogger(__name__)
+_log.addFilter(_OnlyBugs())
 
 
 class DohListener:
@@ -70,7 +85,7 @@ class DohListener:
         self._speakers: dict[object, _Connection] = {}
         "Connections by what speaks HTTP/1.1 on them."
         self._http1 = web.Server(
-            self._handle, access_log=None, keepalive_timeout=_KEEP, lingering_time=1.0
+            self._handle, access_log=None, logger=_log, keepalive_timeout=_KEEP, lingering_time=1.0
         )
 
     async def start(self, tls: ssl.SSLContext | None) -> None:
@@ -180,6 +195,7 @@ class _Connection(asyncio.Protocol):
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._speaker: asyncio.Protocol | None = None
+        self._paced: Paced | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._waits_for_rest = False
         self.under_way = 0
@@ -210,6 +226,8 @@ class _Connection(asyncio.Protocol):
             self._speaker = Http2(self._answer_2, self._listener.limits, self._listener.turns)
         else:
             self._speaker = self._listener.speaker(self)
+            turns = self._listener.turns
+            transport = self._paced = Paced(transport, self._speaker.data_received, turns)
             self.begun()
         self._speaker.connection_made(transport)
 
@@ -218,6 +236,8 @@ class _Connection(asyncio.Protocol):
             self._deadline.cancel()
         self._listener.connections.leave(self)
         self._listener.forget(self._speaker)
+        if self._paced:
+            self._paced.leave()
         if self._speaker:
             self._speaker.connection_lost(exc)
 
@@ -225,9 +245,9 @@ class _Connection(asyncio.Protocol):
         self._listener.connections.touch(self)
         if isinstance(self._speaker, Http2):
             self._speaker.data_received(data)
-        elif self._speaker:
+        elif self._paced:
             self.begun()
-            self._speaker.data_received(data)
+            self._paced.receive(data)
 
     def eof_received(self) -> bool | None:
         return self._speaker.eof_received() if self._speaker else None

@@ -2,14 +2,17 @@
 
 import asyncio
 import os
+import socket
 import ssl
 from pathlib import Path
 
 import pytest
 
+from svcdns.aio import acceptor
 from svcdns.aio.acceptor import Acceptor
 from svcdns.aio.tcp import open_socket
 from tests.support.certificates import Certificate, authority
+from tests.support.waiting import until
 
 
 class _Echo(asyncio.Protocol):
@@ -78,3 +81,49 @@ async def test_a_hundred_changes_cost_no_descriptor() -> None:
     assert _descriptors() == before
     acceptor.close()
     assert _descriptors() == before - 2
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00\x01"], ids=["nothing", "a part"])
+async def test_a_handshake_that_does_not_end_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(acceptor, "HANDSHAKE_SECONDS", 0.1)
+    sock = open_socket("127.0.0.1", 0)
+    listening = Acceptor(sock, _Echo)
+    await listening.start(authority(tmp_path, "one.example").server_context())
+    reader, writer = await _connect(sock.getsockname()[1], None)
+    writer.write(sent)
+
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+    listening.close()
+
+
+async def test_a_client_that_does_not_close_its_tls_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its descriptor and its memory would stay for half a minute."""
+    monkeypatch.setattr(acceptor, "SHUTDOWN_SECONDS", 0.1)
+    made: list[_Echo] = []
+    ended: list[bool] = []
+
+    class Noting(_Echo):
+        def __init__(self) -> None:
+            made.append(self)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            ended.append(True)
+
+    certificate = authority(tmp_path, "one.example")
+    sock = open_socket("127.0.0.1", 0)
+    listening = Acceptor(sock, Noting)
+    await listening.start(certificate.server_context())
+    client = socket.create_connection(sock.getsockname())
+    tls = ssl.create_default_context(cafile=certificate.authority)
+    spoken = await asyncio.to_thread(tls.wrap_socket, client, server_hostname="127.0.0.1")
+    await until(lambda: made and hasattr(made[0], "_transport"))
+    made[0]._transport.close()
+
+    await until(lambda: ended)
+    spoken.close()
+    listening.close()

@@ -258,6 +258,62 @@ async def test_garbage_ends_its_own_connection_only(serving: Serving, garbage: b
         assert response.status == 404
 
 
+MANY = b"GET / HTTP/1.1\r\n" + b"".join(b"x-%d: y\r\n" % at for at in range(500)) + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [b"GET / HTTP/9.9\r\n\r\n", b"GET /dns-query\r\n\r\n", b"GET / HTTP/1.1\r\na b: c\r\n\r\n",
+     b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", MANY,
+     b"POST /dns-query HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"],
+    ids=["version", "no version", "field", "length", "500 fields", "chunk"],
+)  # fmt: skip
+async def test_what_is_no_http_ends_the_connection_and_fills_no_log(
+    certificate: Certificate, caplog: pytest.LogCaptureFixture, request_line: bytes
+) -> None:
+    async with listening(certificate, Limits(read=2.0)) as serving:
+        reader, writer = await asyncio.open_connection("127.0.0.1", serving.port, ssl=serving.tls)
+        with contextlib.suppress(ConnectionError):
+            writer.write(request_line)
+            answer = await asyncio.wait_for(reader.read(), 10)
+            assert b" 200 " not in answer
+        await until(lambda: not serving.listener.connections)
+        writer.transport.abort()
+
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
+
+
+async def test_requests_of_http1_may_be_pipelined(serving: Serving) -> None:
+    """RFC 9112 §9.3.2: answered in their order."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", serving.port, ssl=serving.tls)
+    for count in (3, 1, 2, 30):
+        text = base64.urlsafe_b64encode(dns.message.make_query(f"{count}.example.", "A").to_wire())
+        line = b"GET /dns-query?dns=%s HTTP/1.1\r\nHost: a\r\n\r\n" % text.rstrip(b"=")
+        writer.write(line)
+    for count in (3, 1, 2, 30):
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+        answer = dns.message.from_wire(await reader.readexactly(size))
+        assert len(answer.answer[0]) == count
+    writer.transport.abort()
+
+
+async def test_a_body_in_the_smallest_chunks_is_read(serving: Serving) -> None:
+    wire = dns.message.make_query("7.example.", "A").to_wire()
+    reader, writer = await asyncio.open_connection("127.0.0.1", serving.port, ssl=serving.tls)
+    writer.write(
+        b"POST /dns-query HTTP/1.1\r\nHost: a\r\nContent-Type: application/dns-message\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    for octet in wire:
+        writer.write(b"1\r\n%c\r\n" % octet)
+    writer.write(b"0\r\n\r\n")
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+
+    assert b" 200 " in head
+    writer.transport.abort()
+
+
 async def test_one_connection_too_many_takes_the_place_of_the_idlest(
     certificate: Certificate,
 ) -> None:
