@@ -36,6 +36,9 @@ _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
 _IN: int = select.EPOLLIN
 
+_IN_OUT: int = select.EPOLLIN | select.EPOLLOUT
+"""What a socket that is watched for writability reports when octets arrive."""
+
 _MORE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR | select.EPOLLPRI
 """Events after which a short read does not mean that the socket is empty."""
 
@@ -122,10 +125,12 @@ class Leg:
 
     def ready(self, events: int) -> None:
         """Serve events of this leg's socket."""
-        if events == _IN and not (self._blocked or self.ended):
+        peer = self.peer
+        if (events == _IN or (events == _IN_OUT and not peer._blocked)) and not (
+            self._blocked or self.ended
+        ):
             self.pump(False)
             return
-        peer = self.peer
         if peer._blocked and events & select.EPOLLOUT:
             peer._resume()
         if self._owner.closed or not events & ~select.EPOLLOUT:
