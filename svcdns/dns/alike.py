@@ -5,6 +5,10 @@ Some clients never send the same packet twice: they put random case into the nam
 :func:`common` takes both out of a packet, so that one stored answer serves all of them, and
 :func:`adapt` puts them into that answer.  Both cut and join octets; nothing is parsed again.
 
+Where an SRV points repeats the spelling of the question's zone, and compression depends on which
+labels are alike.  The answer to the question in :func:`capitals` stands for all other spellings of
+those, and :func:`respell` puts the zone in.
+
 Packets and answers are without their ID here, as answer tables hold them.
 """
 
@@ -31,6 +35,7 @@ _opt = struct.Struct("!BHHIHHH").unpack_from
 _OPT_TYPE: Final = RRType.OPT
 _COOKIE: Final = EdnsOption.COOKIE
 _SOA: Final = RRType.SOA
+_SRV: Final = RRType.SRV
 _WITHOUT_NAMES = frozenset({RRType.A, RRType.AAAA, RRType.TXT})
 """Types without names but the owner's, which follows the question in front of it."""
 
@@ -91,6 +96,49 @@ def adapt(answer: bytes, query: bytes, end: int, cookie: int) -> bytes:
     if not end:
         return answer[:-cookie] + query[-cookie:]
     return b"".join((answer[:NAME_AT], query[NAME_AT:end], answer[end:-cookie], query[-cookie:]))
+
+
+def capitals(query: bytes, end: int) -> bytes:
+    """Write a query's name, which ends at *end*, in capitals."""
+    return query[:NAME_AT] + query[NAME_AT:end].upper() + query[end:]
+
+
+def respell(answer: bytes, query: bytes, end: int, repeats: int) -> bytes | None:
+    """Put a query's zone into the names of an answer to the same question in another spelling.
+
+    Args:
+        answer: With the question in front; its names end in the question's last *repeats* octets,
+            of which the first label is in lower case and the others as in the question.
+        query: Whose zone to take.
+        end: Of the name in both.
+        repeats: Octets, the root label's included.
+
+    Returns:
+        The answer; its own question, which :func:`adapt` replaces, stays as it was.  ``None`` when
+        the first label is in lower case in one of the questions: then more is compressed.
+    """
+    label = end + 1 - repeats
+    zone = label + 1 + query[label]
+    if any([one[label:zone] == one[label:zone].lower() for one in (query, answer)]):
+        return None
+    behind = end + 1
+    return answer[:behind] + answer[behind:].replace(answer[zone:behind], query[zone:behind])
+
+
+def repeats_zone(name: bytes, response: Response, repeats: int) -> bool:
+    """Whether :func:`respell` finds a zone where names end in it, and nowhere else.
+
+    Args:
+        name: Of the question, in lower case.
+        response: Holds SRV records of that name, and addresses of where they point.
+        repeats: As for :func:`respell`; 0 if nobody knows.
+    """
+    if not repeats or any([record.rrtype != _SRV for record in response.answer]):
+        return False
+    below = name[-repeats:]
+    zone = below[1 + below[0] :]
+    behind = (*response.authority, *response.additional)
+    return all([one.rrtype in _WITHOUT_NAMES and zone not in one.rdata.lower() for one in behind])
 
 
 def plain_name(qname: bytes) -> bool:

@@ -16,7 +16,7 @@ from itertools import islice
 
 from msgspec import Struct
 
-from svcdns.dns.alike import Shared, adapt, common
+from svcdns.dns.alike import Shared, adapt, capitals, common, respell
 from svcdns.metrics import Cell
 from svcdns.plugins.base import FOREVER, Owner
 from svcdns.plugins.dependents import Dependents
@@ -71,8 +71,9 @@ class Entry(Struct, gc=False):
     "Monotonic seconds."
     rotation: Iterator[bytes] | None = None
     "Orders of the same answer (``loadbalance``), endless."
-    lower: bool = False
-    "Whether it is for lower-case questions only, because names in it repeat their case (A7)."
+    repeats: int = 0
+    """Not 0: it is for questions in this very case, because names in it repeat that (A7).  Under a
+    key in capitals: what :func:`~svcdns.dns.alike.respell` is to know for all other spellings."""
 
 
 class AnswerTable:
@@ -141,9 +142,18 @@ class AnswerTable:
         if not end and not cookie:
             return None
         entry = self.entries.get(key)
-        if entry is None or entry.until <= now or (end and entry.lower):
+        respelt: bytes | None = None
+        if end and (entry is None or entry.repeats):
+            entry = self.entries.get(capitals(key, end))
+            if entry is not None:
+                respelt = respell(entry.tail, query, end, entry.repeats)
+            if respelt is None:
+                return None
+        if entry is None or entry.until <= now:
             return None
         entry.tally.hits += 1
+        if respelt is not None:
+            return adapt(respelt, query, end, cookie)
         rotation = entry.rotation
         tail = entry.tail if rotation is None else next(rotation)
         return adapt(tail, query, end, cookie)
@@ -152,7 +162,7 @@ class AnswerTable:
         """Store an answer, pushing out the oldest one when there are too many.
 
         Args:
-            key: From :func:`~svcdns.dns.alike.common`.
+            key: From :func:`~svcdns.dns.alike.common`, perhaps in capitals.
             entry: Its answers fit the key, name and cookie included.
         """
         self.discard(key)

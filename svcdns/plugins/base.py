@@ -79,6 +79,9 @@ class Storable(Struct, frozen=True):
     "Whether address records are to come in a new order each time (``loadbalance``)."
     cells: tuple[Cell, ...] = ()
     "Counters that every answer from the table adds one to."
+    repeats: int = 0
+    """Octets of the question's end, a label and a zone, that all other names in the answer end in:
+    the label in lower case, the zone as in the question (A7).  0: that is not known to be so."""
 
 
 class Ask(Struct, frozen=True):

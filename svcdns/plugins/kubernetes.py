@@ -84,6 +84,9 @@ from svcdns.zones.zone import Chase, ClusterZones, Found, NoData, NoName, Owners
 
 NAME = "kubernetes"
 
+_BELOW_ZONE = len(b"\x03svc")
+"""Every name that an SRV points to is below this label (rule C6)."""
+
 
 class Kubernetes:
     """One ``kubernetes`` directive."""
@@ -131,7 +134,8 @@ class Kubernetes:
         match finding:
             case Found():
                 response = Response(answer=finding.answer, additional=finding.additional, aa=True)
-                return Reply(response, NAME, _storable(finding.owners))
+                repeats = _BELOW_ZONE + len(zone) if query.qtype == RRType.SRV else 0
+                return Reply(response, NAME, _storable(finding.owners, repeats))
             case NoName():
                 return self._no_name(request, proceed, zone, finding.owners)
             case NoData():
@@ -209,5 +213,5 @@ def owners_of(delta: Delta) -> set[Owner]:
     return set(touched(delta))
 
 
-def _storable(owners: Owners | None) -> Storable | None:
-    return None if owners is None else Storable(owners)
+def _storable(owners: Owners | None, repeats: int = 0) -> Storable | None:
+    return None if owners is None else Storable(owners, repeats=repeats)

@@ -14,7 +14,17 @@ from itertools import chain, cycle
 from msgspec import Struct
 from msgspec.structs import replace
 
-from svcdns.dns.alike import NAME_AT, Shared, adapt, case_free, common, plain_name
+from svcdns.dns.alike import (
+    NAME_AT,
+    Shared,
+    adapt,
+    capitals,
+    case_free,
+    common,
+    plain_name,
+    repeats_zone,
+    respell,
+)
 from svcdns.dns.constants import Rcode, RRClass, type_text
 from svcdns.dns.name import ROOT, to_text
 from svcdns.dns.query import Query, Rejected, parse
@@ -275,18 +285,28 @@ class Server:
         table = self.table(client.transport, client.family)
         if not table.admits(key, crowded=self._stored >= self._crowded):
             return
-        lower = not case_free(query.name, response)
+        repeats = 0 if case_free(query.name, response) else 1
         echoes = not response.options and response.rcode <= 0xF
-        if (end and lower) or (cookie and not echoes) or not plain_name(query.qname):
+        if (cookie and not echoes) or not plain_name(query.qname):
             return
-        tail = adapt(answer[2:], key, end, cookie) if end or cookie else answer[2:]
+        tail = answer[2:]
+        if end and repeats:
+            if not repeats_zone(query.name, response, store.repeats):
+                return
+            key, repeats = capitals(key, end), store.repeats
+            respelt = respell(tail, key, end, repeats)
+            if respelt is None:
+                return
+            tail = respelt
+        if end or cookie:
+            tail = adapt(tail, key, end, cookie)
         rotation = None
         if store.rotate:
             at = NAME_AT + len(query.qname) + 4
             rotation = turning(tail, at, response.answer) or self._turning(
                 request, response, shared
             )
-        entry = Entry(tail, tally, store.owners, store.until, rotation, lower)
+        entry = Entry(tail, tally, store.owners, store.until, rotation, repeats)
         table.put(key, entry)
         if self._stored > self._limit:
             max(self._tables.values(), key=lambda one: len(one.entries)).shed()

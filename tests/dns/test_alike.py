@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from svcdns.dns import rdata
-from svcdns.dns.alike import adapt, case_free, common, plain_name
+from svcdns.dns.alike import (
+    adapt,
+    capitals,
+    case_free,
+    common,
+    plain_name,
+    repeats_zone,
+    respell,
+)
 from svcdns.dns.response import Record, Response
 from tests.support.records import wire_name
 from tests.support.serving import question
@@ -123,6 +131,70 @@ def test_a_zero_octet_inside_a_name_is_told() -> None:
     assert plain_name(wire_name(NAME))
     assert plain_name(b"\0")
     assert not plain_name(b"\3a\0b\0")
+
+
+BELOW = wire_name("svc.cluster.local")
+
+
+@pytest.mark.parametrize(
+    ("rule", "spelt", "asked", "found"),
+    [
+        ("A7", "WEB.SVC.CLUSTER.LOCAL", "wEb.SvC.cLuster.local", "a.svc.cLuster.local"),
+        ("A7 back", "web.sVc.cluster.locaL", "WEB.SVC.CLUSTER.LOCAL", "a.svc.CLUSTER.LOCAL"),
+        ("RFC 1035 §4.1.4 more is alike", "WEB.SVC.cluster.local", "Web.svc.cluster.local", None),
+        ("RFC 1035 §4.1.4 more was alike", "Web.svc.cluster.local", "WEB.SVC.cluster.local", None),
+    ],
+)
+def test_names_in_an_answer_get_the_zone_of_the_question(
+    rule: str, spelt: str, asked: str, found: str | None
+) -> None:
+    zone = wire_name(spelt)[-len(wire_name("cluster.local")) :]
+    first, second = packet(spelt), packet(asked)
+    behind = b"<" + wire_name("a.svc")[:-1] + zone + b"|" + zone + b">"
+    got = respell(first + behind, second, common(first)[1], len(BELOW))
+    if found is None:
+        assert got is None, rule
+    else:
+        name = wire_name(found)
+        assert got == first + b"<" + name + b"|" + name[len(b"\1a\3svc") :] + b">", rule
+
+
+def test_capitals_are_for_the_name_alone() -> None:
+    asked = packet("wEb.prod.svc.cluster.local", option(10, b"cookiesa"))
+    end = common(asked)[1]
+    assert capitals(asked, end) == packet(NAME.upper(), option(10, b"cookiesa"))
+
+
+SRV_NAME = wire_name("_http._tcp.web.prod.svc.cluster.local")
+SRV = Record(SRV_NAME, 33, 5, rdata.srv(0, 1, 80, wire_name("web.prod.svc.cluster.local")))
+GLUE = Record(wire_name("web.prod.svc.cluster.local"), 1, 5, bytes(4))
+ODD = wire_name("CLUSTER.local") + b"\1"
+
+
+@pytest.mark.parametrize(
+    ("rule", "response", "repeats", "found"),
+    [
+        ("C6", Response(answer=(SRV, SRV), additional=(GLUE,)), len(BELOW), True),
+        ("C6 nobody said so", Response(answer=(SRV,), additional=(GLUE,)), 0, False),
+        (
+            "E1 an alias points where it wants",
+            Response(answer=(Record(SRV_NAME, 5, 5, SRV_NAME), SRV)),
+            len(BELOW),
+            False,
+        ),
+        ("A3", Response(authority=(Record(b"\0", 6, 5, b""),)), len(BELOW), False),
+        (
+            "an address that reads like the zone",
+            Response(answer=(SRV,), additional=(Record(GLUE.owner, 28, 5, ODD),)),
+            len(BELOW),
+            False,
+        ),
+    ],
+)
+def test_a_zone_is_found_only_where_names_end(
+    rule: str, response: Response, repeats: int, found: bool
+) -> None:
+    assert repeats_zone(SRV_NAME, response, repeats) is found, rule
 
 
 def denial(zone: str, server: str = "ns.dns.", contact: str = "hostmaster.") -> Response:

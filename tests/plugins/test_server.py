@@ -315,6 +315,43 @@ def test_an_answer_whose_names_repeat_the_case_is_for_lower_case_only() -> None:
     assert len(plugin.asked) == 3
 
 
+def test_an_srv_record_repeats_the_zone_of_every_spelling() -> None:
+    """A7, C6: what is left of the zone is the Service's own."""
+
+    def srv_of(request: Request, proceed: Handler) -> Outcome:
+        target = b"\x03web\x03svc" + request.query.qname[-len(b"\x04test\0") :]
+        srv = Record(request.query.qname, 33, 5, bytes((0, 0, 0, 1, 0, 80)) + target)
+        response = Response(answer=(srv,), additional=(Record(target, 1, 5, b"\n\0\0\1"),))
+        return Reply(response, store=Storable(("web",), repeats=len(b"\x03svc\x04test\0")))
+
+    plugin = Scripted(srv_of)
+    server = server_of([plugin])
+    spellings = [
+        ("_http._tcp.web.SVC.Test.", 1),
+        ("_Http._tCp.weB.sVc.tesT.", 1),
+        ("_http._tcp.web.SVC.test.", 1),
+        ("_HTTP._TCP.WEB.SVC.TEST.", 1),
+        ("_Http._tcp.web.svc.Test.", 2),  # shares more than the zone with where it points
+        ("_http._tcp.web.svc.test.", 3),
+        ("_http._tcp.web.svc.test.", 3),
+        ("_HTTP._tcp.web.sVC.test.", 3),
+    ]
+    for name, asked in spellings:
+        found = asked_twice(server, f"{name} SRV")
+        target = f"web.svc.{name[-5:]}"
+        assert [one.to_text() for one in found.answer] == [f"{name} 5 IN SRV 0 1 80 {target}"]
+        assert [one.to_text() for one in found.additional] == [f"{target} 5 IN A 10.0.0.1"]
+        assert len(plugin.asked) == asked, name
+    for number in range(3):
+        cookie = edns_option(10, bytes((number,)) * 8)
+        found = asked_twice(server, "_hTTp._tcp.web.Svc.test. SRV", use_edns=0, options=[cookie])
+        assert found.options[0].to_wire() == bytes((number,)) * 8
+    assert len(plugin.asked) == 4
+    server.drop([("web")])
+    asked_twice(server, "_Http._tCp.weB.sVc.tesT. SRV")
+    assert len(plugin.asked) == 5
+
+
 def _denial(zone: str) -> Response:
     below = zone.removeprefix(".")
     names = wire_name(f"ns.dns.{below}") + wire_name(f"hostmaster.{below}")
