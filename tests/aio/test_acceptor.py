@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import socket
 import ssl
 from pathlib import Path
@@ -12,7 +13,7 @@ from svcdns.aio import acceptor
 from svcdns.aio.acceptor import Acceptor
 from svcdns.aio.tcp import open_socket
 from tests.support.certificates import Certificate, authority
-from tests.support.waiting import until
+from tests.support.waiting import pace, until
 
 
 class _Echo(asyncio.Protocol):
@@ -80,7 +81,7 @@ async def test_a_hundred_changes_cost_no_descriptor() -> None:
 
     assert _descriptors() == before
     acceptor.close()
-    assert _descriptors() == before - 2
+    assert _descriptors() == before - 1
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00\x01"], ids=["nothing", "a part"])
@@ -127,3 +128,79 @@ async def test_a_client_that_does_not_close_its_tls_is_let_go(
     await until(lambda: ended)
     spoken.close()
     listening.close()
+
+
+async def test_without_descriptors_it_says_so_once_and_goes_on_when_there_are_some(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EMFILE; asyncio's own server writes a traceback for each place of the backlog."""
+    monkeypatch.setattr(acceptor, "PAUSE_SECONDS", 0.01)
+    sock = open_socket("127.0.0.1", 0)
+    listening = Acceptor(sock, _Echo)
+    await listening.start(None)
+    opened = await _connect(sock.getsockname()[1], None)
+    assert await _echoes(opened)
+    client = socket.socket()
+    client.setblocking(False)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_lowest_free(), hard))
+    try:
+        client.connect_ex(sock.getsockname())
+        await until(lambda: caplog.records)
+        assert await _echoes(opened)
+        for _ in range(20):
+            await pace(0.01)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    client.send(b"x")
+
+    (record,) = caplog.records
+    assert "takes no connections for now: Too many open files" in record.getMessage()
+    loop = asyncio.get_running_loop()
+    assert await asyncio.wait_for(loop.sock_recv(client, 1), 10) == b"x"
+    client.close()
+    opened[1].transport.abort()
+    listening.close()
+
+
+def _lowest_free() -> int:
+    """Give the number that the next descriptor would get: a limit that allows no more of them."""
+    with open(os.devnull, "rb") as one:
+        return one.fileno()
+
+
+async def test_of_too_many_handshakes_the_longest_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceptor, "MOST_OPENING", 3)
+    certificate = authority(tmp_path, "one.example")
+    sock = open_socket("127.0.0.1", 0)
+    port = sock.getsockname()[1]
+    listening = Acceptor(sock, _Echo)
+    await listening.start(certificate.server_context())
+    silent = []
+    for _ in range(3):
+        silent.append(await _connect(port, None))
+        await until(lambda: len(listening._opening) == len(silent))
+    spoken = await _connect(port, certificate)
+
+    assert await asyncio.wait_for(silent[0][0].read(), 2) == b""
+    assert await _echoes(spoken)
+    await until(lambda: len(listening._opening) == 2)
+    listening.close()
+    for _, writer in (*silent, spoken):
+        writer.transport.abort()
+
+
+async def test_the_end_of_the_listener_ends_handshakes(tmp_path: Path) -> None:
+    before = _descriptors()
+    sock = open_socket("127.0.0.1", 0)
+    listening = Acceptor(sock, _Echo)
+    await listening.start(authority(tmp_path, "one.example").server_context())
+    silent = await _connect(sock.getsockname()[1], None)
+    await until(lambda: listening._opening)
+    listening.close()
+
+    assert await asyncio.wait_for(silent[0].read(), 10) == b""
+    silent[1].close()
+    await until(lambda: _descriptors() == before)
