@@ -106,6 +106,10 @@ class Api:
                         self._background(self._churn(rate))
                     case "stir", [rate]:
                         self._background(self._stir(rate))
+                    case "relist", [0]:
+                        self._server.gone()
+                    case _:
+                        raise ValueError(f"no such order: {line}")
                 _say("done")
 
     def _put(self, kind: Kind, found: dict[str, Any]) -> None:

@@ -81,9 +81,10 @@ def _beside(server: Served, api: ApiProcess) -> dict[str, Callable[[], object]]:
     scrapes: list[socket.socket] = []
     return {
         "quiet": lambda: None,
-        "relist": lambda: api.order("relist 0"),
         "scrape": scrape,
         "reload": lambda: os.kill(server.pid, signal.SIGUSR1),
+        # Last: the last list is still being read when the time is over.
+        "relist": lambda: api.order("relist 0"),
     }
 
 
