@@ -1,16 +1,21 @@
 """Ports of the loopback interface that nobody uses."""
 
+import itertools
 import random
 import socket
+from collections.abc import Iterator
 
 FIRST, LAST = 20000, 32000
 """Below the ports that the kernel gives to clients, which come and go at any time."""
 
+_START = random.SystemRandom().randrange(FIRST, LAST)
+_UNTRIED: Iterator[int] = itertools.cycle((*range(_START, LAST), *range(FIRST, _START)))
+"""In turn: one that was given away may not be bound yet when the next one is asked for."""
+
 
 def free_port() -> int:
     """Give a port that is free for UDP and TCP, over IPv4 and IPv6."""
-    while True:
-        port = random.randint(FIRST, LAST)
+    for port in _UNTRIED:
         with (
             socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as datagram,
             socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as stream,
@@ -21,3 +26,4 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+    raise AssertionError("a cycle does not end")
