@@ -237,9 +237,13 @@ class Connection:
         self.dial()
 
     def timed_out(self) -> None:
-        """The endpoint does not answer: try the next one."""
-        self._abandon(blame=True)
-        self.dial()
+        """Try the next endpoint, unless this one did answer and its event waits for its turn."""
+        assert self._upstream is not None
+        try:
+            self._upstream.getpeername()
+        except OSError:
+            self._abandon(blame=True)
+            self.dial()
 
     def _abandon(self, *, blame: bool) -> None:
         endpoint, upstream = self._endpoint, self._upstream

@@ -11,6 +11,7 @@ import pytest
 
 from svcdns.aio import tcpconnection
 from svcdns.aio.tcpconnection import Connection
+from svcdns.aio.tcprelay import TcpListener
 from svcdns.aio.userspace import UserspaceProxy
 from tests.support.endpoints import address, dial, endpoints, receive, receive_all, until
 from tests.support.plans import forwarding_plan, service_plan
@@ -57,6 +58,27 @@ async def test_an_endpoint_that_does_not_answer_is_given_up_for_another() -> Non
                 assert served.retries == 5
         for filler in fillers:
             filler.close()
+
+
+async def test_an_endpoint_is_not_given_up_because_we_are_late() -> None:
+    """Its answer waits in the poller while the time-out comes: the loop had much else to do."""
+    async with (
+        endpoints(2) as servers,
+        proxying(service_plan(FRONT, *(one.name for one in servers))) as proxy,
+    ):
+        with socket.create_connection(FRONT_ADDRESS) as client:
+            client.setblocking(False)
+            (listener,) = proxy._open.values()
+            assert isinstance(listener, TcpListener)
+            listener.accept(1)
+            assert proxy._tcp is not None
+            (connection,) = proxy._tcp.connections
+            first = connection.endpoint
+            connection.timed_out()
+            assert connection.endpoint is first
+            client.send(b"ping")
+            assert await receive(client) == b"ping"
+        assert sum(one.retries for one in proxy.services.values()) == 0
 
 
 async def test_when_no_endpoint_lives_the_client_is_reset() -> None:
