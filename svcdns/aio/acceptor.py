@@ -34,7 +34,7 @@ PAUSE_SECONDS = 1.0
 TELL_SECONDS = 60.0
 """Between two lines about that."""
 
-_AT_ONCE = 16
+_AT_ONCE = 4
 """Connections accepted between two looks at everything else; their handshakes go on in between."""
 
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
