@@ -44,6 +44,23 @@ async def test_frames_may_arrive_octet_by_octet(upstreams: Upstreams) -> None:
     assert names == ["a.example.", "b.example."]
 
 
+async def test_a_client_may_end_after_any_octet_of_a_frame(upstreams: Upstreams) -> None:
+    """RFC 7766 §8: what is there in part is no message, and nobody waits for it."""
+    whole = frame("a.example.")
+    async with listening(upstreams) as (listener, port):
+        for end in range(len(whole) + 1):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(whole + whole[:end])
+            writer.write_eof()
+            got = await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+
+            size = int.from_bytes(got[:2], "big")
+            assert len(got) == (2 + size) * (2 if end == len(whole) else 1), end
+            assert dns.message.from_wire(got[2 : 2 + size]).question
+        await until(lambda: not len(listener.connections))
+
+
 async def test_a_client_that_pipelines_takes_turns_with_others(upstreams: Upstreams) -> None:
     """Reading as fast as it asks, it never meets the limit of what may wait to be read."""
     asked: list[int] = []
