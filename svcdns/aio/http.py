@@ -12,7 +12,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from svcdns.aio import exposition
-from svcdns.aio.acceptor import BACKLOG
+from svcdns.aio.acceptor import Acceptor
 from svcdns.aio.addresses import reason
 from svcdns.aio.tcp import open_socket
 from svcdns.errors import ConfigError
@@ -109,14 +109,15 @@ class _Open:
         self.sock = sock
         server = web.Server(self._handle, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        self._acceptor = Acceptor(sock, server)
 
     async def start(self) -> None:
         await self._runner.setup()
-        await web.SockSite(self._runner, self.sock, backlog=BACKLOG).start()
+        await self._acceptor.start(None)
 
     async def close(self) -> None:
+        self._acceptor.close()
         await self._runner.cleanup()
-        self.sock.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         route = self.site.routes.get(request.path)

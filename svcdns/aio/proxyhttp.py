@@ -15,6 +15,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from svcdns.aio import exposition
+from svcdns.aio.acceptor import Acceptor
 from svcdns.aio.addresses import reason
 from svcdns.errors import ConfigError
 from svcdns.hostport import host_port
@@ -52,18 +53,19 @@ class _Listener:
     def __init__(self, place: Place, handler: Handler) -> None:
         self.handler = handler
         family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
-        self._sock = socket.create_server(place, family=family, dualstack_ipv6=False)
-        self._runner = web.ServerRunner(
-            web.Server(self._handle, access_log=None), shutdown_timeout=1.0
-        )
+        sock = socket.create_server(place, family=family, dualstack_ipv6=False)
+        sock.setblocking(False)
+        server = web.Server(self._handle, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        self._acceptor = Acceptor(sock, server)
 
     async def start(self) -> None:
         await self._runner.setup()
-        await web.SockSite(self._runner, self._sock).start()
+        await self._acceptor.start(None)
 
     async def close(self) -> None:
+        self._acceptor.close()
         await self._runner.cleanup()
-        self._sock.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         answer = await self.handler(request.path)

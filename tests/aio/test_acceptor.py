@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import resource
 import socket
 import ssl
 from pathlib import Path
@@ -13,6 +12,7 @@ from svcdns.aio import acceptor
 from svcdns.aio.acceptor import Acceptor
 from svcdns.aio.tcp import open_socket
 from tests.support.certificates import Certificate, authority
+from tests.support.descriptors import no_descriptors
 from tests.support.waiting import pace, until
 
 
@@ -142,16 +142,12 @@ async def test_without_descriptors_it_says_so_once_and_goes_on_when_there_are_so
     assert await _echoes(opened)
     client = socket.socket()
     client.setblocking(False)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_lowest_free(), hard))
-    try:
+    with no_descriptors():
         client.connect_ex(sock.getsockname())
         await until(lambda: caplog.records)
         assert await _echoes(opened)
         for _ in range(20):
             await pace(0.01)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     client.send(b"x")
 
     (record,) = caplog.records
@@ -161,12 +157,6 @@ async def test_without_descriptors_it_says_so_once_and_goes_on_when_there_are_so
     client.close()
     opened[1].transport.abort()
     listening.close()
-
-
-def _lowest_free() -> int:
-    """Give the number that the next descriptor would get: a limit that allows no more of them."""
-    with open(os.devnull, "rb") as one:
-        return one.fileno()
 
 
 async def test_of_too_many_handshakes_the_longest_makes_room(

@@ -6,12 +6,15 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from svcdns.aio import acceptor
 from svcdns.aio.http import Site, Sites, sites, split
 from svcdns.corefile.syntax import Directive
 from svcdns.errors import ConfigError
 from svcdns.metrics import Registry
 from svcdns.plugins.base import HttpAnswer, LameDuck, Need, ServeHttp, ServeMetrics
+from tests.support.descriptors import no_descriptors
 from tests.support.ports import free_port
+from tests.support.waiting import until
 
 DIRECTIVE = Directive("health", (), "Corefile", 7)
 
@@ -51,6 +54,27 @@ async def test_other_paths_and_methods(served: Sites, method: str, path: str, st
     await served.change({address: Site({"/health": ok}, "Corefile:7: health")})
 
     assert (await get(f"http://{address}{path}", method))[0] == status
+
+
+async def test_without_descriptors_a_line_is_logged_and_the_probe_waits(
+    served: Sites, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """EMFILE; asyncio's own server writes a thousand tracebacks a second."""
+    monkeypatch.setattr(acceptor, "PAUSE_SECONDS", 0.01)
+    host, port = "127.0.0.1", free_port()
+    await served.change({f"{host}:{port}": Site({"/health": ok}, "Corefile:7: health")})
+    with socket.socket() as probe:
+        probe.setblocking(False)
+        with no_descriptors():
+            probe.connect_ex((host, port))
+            await until(lambda: caplog.records)
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(probe, b"GET /health HTTP/1.0\r\n\r\n")
+        answer = await asyncio.wait_for(loop.sock_recv(probe, 1000), 10)
+
+    assert answer.startswith(b"HTTP/1.0 200 OK")
+    (record,) = caplog.records
+    assert "takes no connections for now: Too many open files" in record.getMessage()
 
 
 async def test_metrics_are_text_of_the_registry(served: Sites) -> None:
