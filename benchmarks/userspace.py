@@ -312,6 +312,8 @@ def row(
             costs[proxy].append((cpu_seconds(ids[proxy]) - before) / max(done, 1e-9) * 1e6)
     rate = {proxy: statistics.median(values) for proxy, values in rates.items()}
     cost = {proxy: statistics.median(values) for proxy, values in costs.items()}
+    if not all(cost.values()):
+        raise SystemExit(f"{name}: a proxy was idle; does something else have its ports?")
     print(
         f"{name:27}{unit:>11}{rate['svcdns']:12,.1f}{rate['peer']:12,.1f}"
         f"{rate['svcdns'] / rate['peer']:8.2f}{cost['svcdns']:11,.1f}{cost['peer']:10,.1f}"

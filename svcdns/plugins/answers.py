@@ -27,11 +27,12 @@ DEFAULT_LIMIT = 65536
 SHED = 512
 """The part of a full table that makes room at once: 128 answers of 65,536."""
 
-TURNED_AWAY = 4
+TURNED_AWAY = 2
 """Answers that are wanted again, for each one that gets a place in a crowded table.
 
-With more of them a load that changes altogether would get in slowly; from 2 on, most of a load
-that is too large for the table is answered from it."""
+With 1, a load half as large again as the table is answered from it not at all when it comes in
+turns; with 2 more than half of it is, with 4 hardly more, but a load that changes altogether would
+get in half as fast."""
 
 TRACES = 8
 """Traces of answers that were turned away, for each entry; with few they cover each other, and a
