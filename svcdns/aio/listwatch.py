@@ -20,7 +20,7 @@ from svcdns.kube.reflector import List, Reflector, ReloadCredentials, Wait, Watc
 from svcdns.kube.requests import Query, path, query
 from svcdns.kube.source import ApiSource
 
-TURN_SECONDS = 0.0003
+TURN_SECONDS = 0.0001
 """Work between two looks at the loop: a query waits for a few of these at most."""
 
 TIDY_OBJECTS = 32
