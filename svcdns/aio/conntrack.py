@@ -46,6 +46,8 @@ def _dump(sock: socket.socket, family: int) -> Iterator[Flow]:
         for kind, content in ctnetlink.messages(sock.recv(RECEIVE_OCTETS)):
             match kind:
                 case Kind.DONE:
+                    if code := ctnetlink.error_code(content):
+                        _raise(code)  # the kernel gave up in the middle of its list
                     return
                 case Kind.ERROR:
                     _raise(ctnetlink.error_code(content))

@@ -6,7 +6,6 @@ test gives; what the test changes is in force when the call returns.
 
 import asyncio
 import logging
-import socket
 import threading
 import time
 from collections.abc import Coroutine, Iterable, Mapping
@@ -23,6 +22,7 @@ from svcdns.aio.echo import EchoEndpoints
 from svcdns.aio.environment import environment
 from svcdns.aio.explain import ask_server
 from svcdns.aio.forwarding import NODE_ADDRESS, Forwarding, can_bind, first_port
+from svcdns.aio.freeport import free_port
 from svcdns.aio.listeners import Listeners
 from svcdns.aio.manifests import SUFFIXES
 from svcdns.aio.up import SOURCE, Settings, corefile
@@ -251,7 +251,9 @@ class ServiceNetwork:
         """Take a port that nobody has, for UDP and TCP."""
         fault: ConfigError | None = None
         for _ in range(TRIES):
-            self._settings = msgspec.structs.replace(self._settings, dns_port=_free_port())
+            self._settings = msgspec.structs.replace(
+                self._settings, dns_port=free_port(NODE_ADDRESS)
+            )
             configuration = self._configure(upstreams)
             try:
                 await listeners.change(configuration.servers)
@@ -382,9 +384,3 @@ def _backend(text: str) -> tuple[str, int]:
     if not host or not port.isdigit():
         raise ConfigError(f"{text!r}: a backend is ADDRESS:PORT")
     return host.strip("[]"), int(port)
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((NODE_ADDRESS, 0))
-        return int(sock.getsockname()[1])

@@ -9,6 +9,7 @@ import dns.query
 import pytest
 
 from svcdns.aio import testing
+from svcdns.aio.freeport import free_port
 from svcdns.aio.testing import ServiceNetwork
 from svcdns.errors import ConfigError
 
@@ -183,22 +184,24 @@ def test_two_networks_do_not_meet(network: ServiceNetwork) -> None:
         assert other.ask(NAME).rcode == "REFUSED"
 
 
-def test_a_port_that_somebody_takes_in_between_is_tried_once_more(
+def test_a_port_that_somebody_takes_in_between_is_left_to_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ports = [taken.getsockname()[1], testing._free_port()]
-        monkeypatch.setattr(testing, "_free_port", lambda: ports.pop(0))
+        port = taken.getsockname()[1]
+        first = iter([port])
+        monkeypatch.setattr(testing, "free_port", lambda address: next(first, free_port(address)))
 
         with ServiceNetwork() as network:
+            assert network.dns_port != port
             assert network.ask("svc.cluster.local").rcode == "NOERROR"
-    assert ports == []
+    assert not list(first), "it was not tried"
 
 
 def test_a_network_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        monkeypatch.setattr(testing, "_free_port", lambda: port)
+        monkeypatch.setattr(testing, "free_port", lambda _address: port)
 
         with pytest.raises(ConfigError, match="address already in use"):
             ServiceNetwork().__enter__()
