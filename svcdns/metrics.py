@@ -5,9 +5,14 @@ happen when ``/metrics`` is scraped (an integer costs 16 ns, a prometheus-client
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MethodType
+from typing import TypeVar, cast
+from weakref import WeakMethod
+
+_T = TypeVar("_T")
 
 
 class Cell:
@@ -85,7 +90,8 @@ class Registry:
 
     def __init__(self) -> None:
         self.families: dict[str, Family] = {}
-        self._before_scrape: list[Callable[[], None]] = []
+        self._before_scrape: list[Callable[[], Callable[[], None] | None]] = []
+        self._lasting: dict[Hashable, object] = {}
 
     def counter(self, name: str, help: str, labels: Iterable[str] = ()) -> Family:
         """Declare a counter, or return it when it is declared already."""
@@ -116,11 +122,29 @@ class Registry:
         return found
 
     def before_scrape(self, hook: Callable[[], None]) -> None:
-        """Call *hook* before every exposition, to fold private counters into families."""
-        self._before_scrape.append(hook)
+        """Call *hook* before every exposition, to fold private counters into families.
+
+        A method does not keep its object alive: the registry outlives configurations, and what
+        was part of one, with all that it holds, has nothing more to tell when nobody else has it.
+        """
+        weak = isinstance(hook, MethodType)
+        self._before_scrape.append(WeakMethod(hook) if weak else lambda: hook)
+
+    def lasting(self, key: Hashable, make: Callable[[], _T]) -> _T:
+        """Give what was made for *key* before, or make it; it lives as long as the registry.
+
+        For counts that every configuration goes on with.
+        """
+        found = self._lasting.get(key)
+        if found is None:
+            found = self._lasting[key] = make()
+        return cast("_T", found)
 
     def collect(self) -> list[Family]:
         """Run the hooks and return all families, by name."""
-        for hook in self._before_scrape:
-            hook()
+        hooks = [(held, held()) for held in self._before_scrape]
+        self._before_scrape = [held for held, hook in hooks if hook is not None]
+        for _, hook in hooks:
+            if hook is not None:
+                hook()
         return [self.families[name] for name in sorted(self.families)]

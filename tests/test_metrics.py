@@ -1,5 +1,7 @@
 """Cells, families and the registry."""
 
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -75,6 +77,38 @@ def test_hooks_run_before_families_are_collected_by_name() -> None:
     assert later.cell().value == 5
     registry.collect()
     assert later.cell().value == 5
+
+
+class Part:
+    """Something that counts for as long as somebody has it."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.asked = 0
+        registry.before_scrape(self.fold)
+
+    def fold(self) -> None:
+        self.asked += 1
+
+
+def test_a_registry_keeps_nobody_alive_for_a_method_that_folds() -> None:
+    registry = Registry()
+    kept, gone = Part(registry), Part(registry)
+    trace = weakref.ref(gone)
+    registry.collect()
+    assert (kept.asked, gone.asked) == (1, 1)
+
+    del gone
+    gc.collect()
+    registry.collect()
+    assert trace() is None
+    assert kept.asked == 2
+
+
+def test_what_lasts_is_made_once_for_its_key() -> None:
+    registry = Registry()
+    first = registry.lasting("a", lambda: Part(registry))
+    assert registry.lasting("a", lambda: Part(registry)) is first
+    assert registry.lasting("b", lambda: Part(registry)) is not first
 
 
 def test_a_hook_may_declare_a_family() -> None:

@@ -91,6 +91,14 @@ class Accounts:
         )
         registry.before_scrape(self.fold)
 
+    @classmethod
+    def of(cls, server: str, registry: Registry) -> "Accounts":
+        """Give the accounts of a server, by its label: a reload goes on with them.
+
+        So queries that are under way at a reload are counted, and nothing is there twice.
+        """
+        return registry.lasting((cls, server), lambda: cls(server, registry))
+
     def tally(
         self,
         client: Client,

@@ -211,7 +211,7 @@ def _servers(built: Sequence[_Built], environment: Environment) -> tuple[Server,
         Server(
             listen,
             [built[number].block(tuple(names)) for number, names in members.items()],
-            accounts=Accounts(
+            accounts=Accounts.of(
                 label(listen.scheme, "".join(listen.addresses), listen.port), environment.registry
             ),
             clock=environment.clock,

@@ -37,7 +37,8 @@ def test_table_hits_and_chain_answers_are_both_requests() -> None:
 
 def test_queries_nobody_took_and_rare_types_have_their_labels() -> None:
     registry = Registry()
-    Accounts("dns://:53", registry).tally(CLIENT, query(65280), b"", "", "", 5, 40).made += 1
+    accounts = Accounts.of("dns://:53", registry)
+    accounts.tally(CLIENT, query(65280), b"", "", "", 5, 40).made += 1
 
     assert values(registry, "coredns_dns_requests_total") == {
         ("dns://:53", "dropped", "", "udp", "1", "other"): 1

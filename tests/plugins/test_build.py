@@ -1,5 +1,7 @@
 """Corefiles to servers."""
 
+import gc
+import weakref
 from collections.abc import Mapping
 
 import pytest
@@ -119,6 +121,24 @@ def test_a_second_configuration_finds_the_same_cluster() -> None:
     first, second = outside.build(CLUSTER), outside.build(CLUSTER.replace("ttl 30", "ttl 60"))
 
     assert first.clusters == second.clusters
+
+
+def test_of_a_configuration_that_is_closed_nothing_stays_but_its_counts() -> None:
+    outside = Outside()
+    old = outside.build(CLUSTER)
+    answer(old.servers[0], "web.prod.svc.cluster.local. A")
+    traces = [weakref.ref(one) for one in (*old.servers, *old.plugins)]
+    labels = ("dns://:53", ".", "", "SERVFAIL", "kubernetes")
+
+    new = outside.build(CLUSTER)
+    old.close()
+    del old
+    gc.collect()
+    assert [trace() for trace in traces if trace() is not None] == []
+
+    answer(new.servers[0], "web.prod.svc.cluster.local. A")
+    families = {family.name: family for family in outside.environment.registry.collect()}
+    assert families["coredns_dns_responses_total"].cells[labels].value == 2
 
 
 def test_blocks_on_one_address_are_one_server_and_others_are_not() -> None:
