@@ -5,14 +5,10 @@ reports when the endpoint is not there (ICMP port unreachable).  A datagram that
 endpoint is sent to another one; when there is none, the client gets the error
 (:mod:`svcdns.aio.refusal`).
 
-Sessions end when they idle.  Envoy waits 60 s, kube-proxy's old mode 250 ms (rule R133), the
-kernel's conntrack 30 s before and 120 s after a flow has shown that it is a stream.  Like conntrack
-we tell a flow (QUIC: 60 s, under which its clients send keep-alives) from a question with its
-answer (DNS: its source port is not used again; 10 s outlast a resolver's repetition).
+When a session is over says :mod:`svcdns.proxy.udplife`.
 """
 
 import asyncio
-import errno
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
@@ -23,24 +19,17 @@ from svcdns.aio.directloop import hub
 from svcdns.aio.poller import LEVEL, Poller
 from svcdns.aio.refusal import Refuser
 from svcdns.aio.tcpconnection import OURS, SHORTAGES, Closed
+from svcdns.aio.udpsession import UdpSession
 from svcdns.proxy.balancer import Endpoint
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.served import Served
-
-FLOW_SECONDS = 60.0
-"""Idle time of a session with more than one datagram in some direction (Envoy's default)."""
-
-EXCHANGE_SECONDS = 10.0
-"""Idle time of a session with at most one datagram in each direction."""
+from svcdns.proxy.udplife import EXCHANGE_SECONDS
 
 SWEEP_SECONDS = 2.0
 """Resolution of the idle times."""
 
 SESSIONS_LIMIT = 16_384
 """Sessions at most, one descriptor each; beyond it the one longest idle goes."""
-
-DATAGRAMS = 64
-"""Datagrams taken from one endpoint's socket in one turn."""
 
 
 class UdpRelay:
@@ -108,9 +97,7 @@ class UdpRelay:
         self.refuser.close()
         self.poller.stop()
 
-    def open(
-        self, frontend: "UdpFrontend", name: Name, tried: list[Endpoint]
-    ) -> "UdpSession | None":
+    def open(self, frontend: "UdpFrontend", name: Name, tried: list[Endpoint]) -> UdpSession | None:
         """Begin a session for a client; None when no endpoint or no descriptor is to be had."""
         family = frontend.need.listener.family
         spare = self._evict(family) if len(self.sessions) >= self.limit else None
@@ -245,152 +232,3 @@ class UdpFrontend:
         """End all sessions and close the socket."""
         self.forget()
         self._relay.poller.close(self.sock)
-
-
-class UdpSession:
-    """A client's datagrams to one endpoint, and back."""
-
-    __slots__ = (
-        "_attempts", "_began", "_burst", "_name", "_relay", "_round", "_sock", "_tried",
-        "_unanswered", "closed", "endpoint", "frontend", "last", "octets_down", "octets_up",
-        "received", "sent",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        relay: UdpRelay,
-        frontend: UdpFrontend,
-        name: Name,
-        endpoint: Endpoint,
-        sock: socket.socket,
-        attempts: int,
-    ) -> None:
-        self._attempts = attempts
-        self._began = relay.now
-        self._relay = relay
-        self._sock = sock
-        self._name = name
-        self._burst = 1
-        self._round = 0
-        self._tried: list[Endpoint] = []
-        self._unanswered: bytes | None = None
-        self.frontend = frontend
-        self.endpoint = endpoint
-        self.last = relay.now
-        self.sent = self.received = 0
-        self.octets_up = self.octets_down = 0
-        self.closed = False
-
-    @property
-    def client(self) -> tuple[str, int]:
-        """Address and port of the client."""
-        return self._relay.inbox.client(self._name)
-
-    def expires(self) -> float:
-        """Tell when the session has idled for long enough."""
-        flow = self.sent > 1 or self.received > 1
-        return self.last + (FLOW_SECONDS if flow else EXCHANGE_SECONDS)
-
-    def forward(self, data: bytes | memoryview) -> None:
-        """Send a client's datagram to the endpoint."""
-        relay = self._relay
-        self.last = relay.now
-        relay.sessions.move_to_end(self)
-        self.sent += 1
-        if not self.received:
-            self._unanswered = bytes(data)
-        try:
-            try:
-                octets = self._sock.send(data)
-            except OSError as error:
-                if error.errno != errno.EMSGSIZE:
-                    raise
-                # A router wants smaller packets; the kernel knows by now, and makes fragments.
-                octets = self._sock.send(data)
-            self.endpoint.sent += octets
-            self.octets_up += octets
-        except ConnectionRefusedError:
-            self._unanswered = bytes(data)
-            self._refused()
-        except OSError:
-            relay.undeliverable += 1
-
-    def ready(self, events: int) -> None:
-        """Pass on what the endpoint has sent.
-
-        One datagram is taken, and more when there were more in the batch of events before this
-        one: a question with one answer is not worth a system call that finds nothing.
-        """
-        relay, endpoint, number = self._relay, self.endpoint, self._relay.round
-        again = self._round + 1 == number
-        self._burst = min(self._burst * 2, DATAGRAMS) if again else 1
-        self._round = number
-        self.last = relay.now
-        relay.sessions.move_to_end(self)
-        take = relay.outbox.take
-        for _ in range(self._burst):
-            try:
-                octets = take(self._sock, self.frontend.sock, self._name)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.EMSGSIZE:  # as in forward()
-                    self._refused()
-                return
-            endpoint.received += octets
-            self.octets_down += octets
-            if not self.received:
-                self.frontend.served.balancer.succeeded(endpoint)
-                self._unanswered = None
-                self._tried.clear()
-            self.received += 1
-
-    def _refused(self) -> None:
-        """The endpoint is not there: go on with another one, with the datagram that was lost."""
-        relay, frontend, data = self._relay, self.frontend, self._unanswered
-        tried = [*self._tried, self.endpoint]
-        frontend.served.failed(self.endpoint, relay.now)
-        self.close("the endpoint refused" if data is None else "")
-        if data is None:
-            return
-        heir = relay.open(frontend, self._name, tried)
-        if heir is None:
-            self._log("no endpoint took it")
-            frontend.refuse(self.client, len(data))
-            return
-        frontend.served.retries += 1
-        heir._tried = tried
-        heir._began = self._began
-        frontend.sessions[self._name] = heir
-        heir.forward(data)
-
-    def close(self, why: str) -> None:
-        """End the session; the client's next datagram begins another one."""
-        if not self.closed:
-            self._relay.poller.close(self.leave(why))
-
-    def leave(self, why: str) -> socket.socket:
-        """End the session, once, and give up its socket, which is still connected and watched.
-
-        Without *why* nothing is logged: another session goes on with it.
-        """
-        self.closed = True
-        self.endpoint.active -= 1
-        self._relay.sessions.pop(self, None)
-        if self.frontend.sessions.get(self._name) is self:
-            del self.frontend.sessions[self._name]
-        if why:
-            self._log(why)
-        return self._sock
-
-    def _log(self, why: str) -> None:
-        if self._relay.access is None:
-            return
-        served, listener = self.frontend.served, self.frontend.need.listener
-        self._relay.access(
-            Closed(
-                str(served.plan.id), self.client, (listener.address, listener.port),
-                self.endpoint.sockaddr, self.octets_up, self.octets_down,
-                self._relay.clock() - self._began, self._attempts, why,
-            )
-        )  # fmt: skip
