@@ -35,7 +35,7 @@ async def _connect(
 async def _echoes(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bool:
     reader, writer = streams
     writer.write(b"x")
-    return await asyncio.wait_for(reader.read(1), 5) == b"x"
+    return await asyncio.wait_for(reader.read(1), 30) == b"x"
 
 
 def _descriptors() -> int:
@@ -95,7 +95,7 @@ async def test_a_handshake_that_does_not_end_is_ended(
     reader, writer = await _connect(sock.getsockname()[1], None)
     writer.write(sent)
 
-    assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert await asyncio.wait_for(reader.read(), 30) == b""
     writer.close()
     listening.close()
 
@@ -153,7 +153,7 @@ async def test_without_descriptors_it_says_so_once_and_goes_on_when_there_are_so
     (record,) = caplog.records
     assert "takes no connections for now: Too many open files" in record.getMessage()
     loop = asyncio.get_running_loop()
-    assert await asyncio.wait_for(loop.sock_recv(client, 1), 10) == b"x"
+    assert await asyncio.wait_for(loop.sock_recv(client, 1), 30) == b"x"
     client.close()
     opened[1].transport.abort()
     listening.close()
@@ -174,7 +174,7 @@ async def test_of_too_many_handshakes_the_longest_makes_room(
         await until(lambda: len(listening._opening) == len(silent))
     spoken = await _connect(port, certificate)
 
-    assert await asyncio.wait_for(silent[0][0].read(), 2) == b""
+    assert await asyncio.wait_for(silent[0][0].read(), 30) == b""
     assert await _echoes(spoken)
     await until(lambda: len(listening._opening) == 2)
     listening.close()
@@ -191,6 +191,6 @@ async def test_the_end_of_the_listener_ends_handshakes(tmp_path: Path) -> None:
     await until(lambda: listening._opening)
     listening.close()
 
-    assert await asyncio.wait_for(silent[0].read(), 10) == b""
+    assert await asyncio.wait_for(silent[0].read(), 30) == b""
     silent[1].close()
     await until(lambda: _descriptors() == before)

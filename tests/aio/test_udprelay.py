@@ -33,7 +33,8 @@ async def test_exchanges_spread_over_the_endpoints() -> None:
             with client() as sock:
                 sock.send(b"question")
                 assert await receive(sock) == b"question"
-        assert all(len(s.taken) > 5 for s in servers)
+        # that one of three gets none has a chance of 1 in 12,000 million
+        assert all(s.taken for s in servers)
 
 
 async def test_clients_do_not_get_each_others_answers() -> None:

@@ -41,8 +41,8 @@ async def test_shares_are_even_over_ready_endpoints_r20() -> None:
     async with endpoints(4) as servers, proxying(service_plan(FRONT, *(s.name for s in servers))):
         for _ in range(400):
             await ask()
-        # chi-square with 3 degrees of freedom: 21.1 is exceeded once in ten thousand runs
-        assert sum((s.taken - 100) ** 2 / 100 for s in servers) < 21.1
+        # chi-square with 3 degrees of freedom: 44 is exceeded once in 600 million runs
+        assert sum((s.taken - 100) ** 2 / 100 for s in servers) < 44
 
 
 class TestWhatClientsSee:
@@ -402,7 +402,7 @@ async def test_sigterm_in_the_middle_lets_the_answer_through() -> None:
             await refused()
             release.set()
             assert await receive(client) == b"the answer"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             _, errors = await process.communicate()
         assert (process.returncode, errors) == (0, b"")
 

@@ -30,7 +30,7 @@ def _endpoints(family: int, *pods: str) -> dict[str, Any]:
 
 
 def _answering(kernel: Kernel, source: str, address: str, number: int = 80) -> set[str]:
-    (outcomes,) = kernel.world[source].ask([["TCP", address, number, 10, 2]])
+    (outcomes,) = kernel.world[source].ask([["TCP", address, number, 10, 10]])
     return {name for name, _ in outcomes}
 
 

@@ -19,7 +19,7 @@ from tests.support.flows import ADDRESSES, endpoint, port, service, slice_of
 from tests.support.waiting import blocking_until as until
 from tests.support.world import Place, World
 
-DEADLINE = 15.0
+DEADLINE = 60.0
 """Seconds for the proxy to end."""
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ class Pod:
     def once(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*self.place.enter, *self.command(*arguments)],
-            cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=30,
+            cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
 
     def end(self) -> int:
@@ -114,7 +114,7 @@ class Pod:
         return self.log.read_text()
 
     def connect(self, address: str, number: int = 80, protocol: str = "TCP") -> Any:
-        ((outcome,),) = self.place.ask([[protocol, address, number, 1, 2]])
+        ((outcome,),) = self.place.ask([[protocol, address, number, 1, 10]])
         return outcome
 
     def reaches(self, pod: str, address: str, number: int = 80, protocol: str = "TCP") -> bool:
@@ -162,7 +162,7 @@ BIG = """
 import socket, sys
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 sock.connect((sys.argv[1], 53))
-sock.settimeout(1)
+sock.settimeout(5)
 answers = 0
 for _ in range(12):
     try:
@@ -228,7 +228,7 @@ def test_without_the_privilege_nothing_starts_and_it_is_said_what_is_missing(pod
     done = subprocess.run(
         [*pod.place.enter, *WITHOUT, *pod.command("--config", str(pod.config)),
          f"--capture-cidrs={CIDRS}"],
-        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=30,
+        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode != 0
     assert "cannot be made local: operation not permitted; that needs NET_ADMIN" in done.stderr
@@ -248,7 +248,7 @@ class TestPortsOfTheApplication:
         pod.start(f"--capture-cidrs={CIDRS}")
         assert "cannot listen on 10.96.8.8 port 8080/TCP" in pod.said()
         assert pod.reaches("p3", WEB)
-        ((outcome,),) = world["p2"].ask([["TCP", ADDRESSES[4]["p1"], 8080, 1, 2]])
+        ((outcome,),) = world["p2"].ask([["TCP", ADDRESSES[4]["p1"], 8080, 1, 10]])
         assert outcome[0] == "p1"
 
     def test_who_calls_the_service_meets_the_application_itself(self, pod: Pod) -> None:

@@ -37,7 +37,7 @@ with socket.socket(family, socket.SOCK_RAW, protocol) as sock:
         octets = octets[:2] + (0xffff ^ total).to_bytes(2) + octets[4:]
     own = socket.socket(family, socket.SOCK_RAW, protocol)
     sock.sendto(octets, (address, 0))
-    while select.select([own], [], [], 3)[0]:
+    while select.select([own], [], [], 10)[0]:
         found = own.recv(200)[0 if six else 20:]
         if found[0] in (0, 129) and found[4:6] == bytes([0, 7]):
             print("answered"); break
@@ -81,7 +81,7 @@ def test_an_echo_request_is_refused_by_a_cluster_ip_and_not_by_a_balancers_r24_r
 def test_pods_of_a_headless_service_are_reached_without_us_r28(world: World, family: int) -> None:
     pods = slice_of("web", [endpoint("p2", family=family)], family=family)
     kernel = _world(world, family, service("web", "None", ports=[port(number=80)]), pods)
-    (outcomes,) = world["p1"].ask([["TCP", ADDRESSES[family]["p2"], 8080, 1, 3]])
+    (outcomes,) = world["p1"].ask([["TCP", ADDRESSES[family]["p2"], 8080, 1, 10]])
     assert outcomes == [["p2", ADDRESSES[family]["p1"]]], "on the pod's own port"
     assert not kernel.ruleset.keys
 
@@ -109,20 +109,20 @@ def test_a_node_port_is_not_held_and_shadows_who_binds_it_r35(world: World) -> N
     exposed = service("web", IP[4], type="NodePort", ports=[port(nodePort=30080)])
     _world(world, 4, exposed, slice_of("web", [endpoint("p2")]))
     with _listening(world["node"], 30080):
-        (outcomes,) = world["external"].ask([["TCP", node, 30080, 3, 3]])
+        (outcomes,) = world["external"].ask([["TCP", node, 30080, 3, 10]])
         assert {name for name, _ in outcomes} == {"p2"}
         _world(world, 4)
-        (outcomes,) = world["external"].ask([["TCP", node, 30080, 1, 3]])
+        (outcomes,) = world["external"].ask([["TCP", node, 30080, 1, 10]])
         assert outcomes == [["squatter", "here"]]
 
 
 def test_a_dead_endpoint_fails_its_connections_until_it_is_taken_out_r110(world: World) -> None:
     dead = {**endpoint("p3"), "addresses": [ADDRESSES[4]["node-2"]]}  # nobody listens there
     kernel = _world(world, 4, service("web", IP[4]), slice_of("web", [endpoint("p2"), dead]))
-    (outcomes,) = world["p1"].ask([["TCP", IP[4], 80, 40, 3]])
+    (outcomes,) = world["p1"].ask([["TCP", IP[4], 80, 40, 10]])
     found = {one if isinstance(one, str) else one[0] for one in outcomes}
     assert found == {"refused", "p2"}, "nobody tries again on another one"
     Step((slice_of("web", [endpoint("p2")]),)).feed(kernel.store)
     kernel.follow()
-    (outcomes,) = world["p1"].ask([["TCP", IP[4], 80, 40, 3]])
+    (outcomes,) = world["p1"].ask([["TCP", IP[4], 80, 40, 10]])
     assert {one[0] for one in outcomes} == {"p2"}

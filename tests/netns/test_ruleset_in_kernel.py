@@ -11,14 +11,16 @@ from tests.support.world import World
 TRIES = 12
 """Connections of a flow with several backends; what luck missed is tried again with patience."""
 SECONDS = 0.25
-PATIENCE = 3.0
+PATIENCE = 10.0
 
 
 def _spell(wanted: Flow, outcomes: list[object], family: int) -> Flow:
     """Say what the connections came to in the words of the case."""
     answers = {tuple(one) for one in outcomes if isinstance(one, list)}
     failures = {one for one in outcomes if not isinstance(one, list)}
-    assert not (answers and failures), f"{failures} as well as {answers}"
+    if len(failures) > 1 or (answers and failures):
+        mixed = " and ".join(sorted({str(one) for one in outcomes}))
+        return msgspec.structs.replace(wanted, expect=mixed, to=())
     if failures:
         (failure,) = failures
         # Nobody listens on the nodes themselves: what is let pass to them is refused.

@@ -30,7 +30,7 @@ def test_in_a_pods_own_network_it_serves_that_pod_alone(world: World, tmp_path: 
         sidecar.start()
         own = ADDRESSES[4]["p1"]
         assert sidecar.connect() == [["p2", own]], "and the endpoint sees the Pod's address"
-        (outcomes,) = world["p4"].ask([["TCP", WEB, 80, 1, 3]])
+        (outcomes,) = world["p4"].ask([["TCP", WEB, 80, 1, 10]])
         assert outcomes[0][0] == "external", "other Pods' connections are routed as before"
         sidecar.put(slice_of("web", [endpoint("p3")]))
         until(lambda: sidecar.answers("p3"), "a change is followed")
@@ -70,7 +70,7 @@ proxy = start("svcdns", "proxy", "--proxy-mode=nftables", f"--master={url}",
               "--conntrack-tcp-timeout-close-wait=0s", stderr=subprocess.PIPE)
 for line in proxy.stderr:
     if "carried out" in line or proxy.poll() is not None: break
-print(socket.create_connection(("10.96.5.5", 80), 5).recv(9).decode(), flush=True)
+print(socket.create_connection(("10.96.5.5", 80), 20).recv(9).decode(), flush=True)
 for process in (proxy, api):
     process.kill()
     process.communicate()

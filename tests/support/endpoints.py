@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from struct import pack
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 """Seconds after which a test gives up waiting; no test takes as long when it passes."""
 
 RESET = pack("ii", 1, 0)

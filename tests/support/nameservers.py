@@ -97,7 +97,7 @@ async def _running(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
         yield process
     finally:
         process.terminate()
-        await asyncio.wait_for(process.wait(), 15)
+        await asyncio.wait_for(process.wait(), 60)
 
 
 @contextlib.asynccontextmanager
@@ -121,14 +121,14 @@ async def knotc(folder: Path, *words: str) -> None:
         str(KNOTC), "-c", str(folder / "conf"), *words,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
-    assert await asyncio.wait_for(process.wait(), 15) == 0, words
+    assert await asyncio.wait_for(process.wait(), 60) == 0, words
 
 
 async def web(port: int) -> str:
     """Ask for the one name; empty when there is no such answer."""
     query = dns.message.make_query("web.example.org", "A")
     try:
-        found = await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=1)
+        found = await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=5)
     except (OSError, dns.exception.Timeout):
         return ""
     if found.rcode() != dns.rcode.NOERROR or not found.answer:
@@ -140,4 +140,4 @@ async def until_web(port: int, address: str) -> None:
     async def is_so() -> bool:
         return await web(port) == address
 
-    await eventually(is_so, 20)
+    await eventually(is_so, 60)

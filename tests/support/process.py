@@ -26,7 +26,7 @@ class Running:
     port: int
     lines: list[str] = field(default_factory=list)
 
-    async def ask(self, name: str = "www.example.", timeout: float = 5.0) -> dns.message.Message:
+    async def ask(self, name: str = "www.example.", timeout: float = 20.0) -> dns.message.Message:
         query = dns.message.make_query(name, "A")
         return await dns.asyncquery.udp(query, "127.0.0.1", port=self.port, timeout=timeout)
 
@@ -41,7 +41,7 @@ class Running:
     async def end(self, number: int = signal.SIGTERM) -> int:
         if not self.ended:
             self.process.send_signal(number)
-        return await asyncio.wait_for(self.process.wait(), 15)
+        return await asyncio.wait_for(self.process.wait(), 60)
 
 
 @contextlib.asynccontextmanager

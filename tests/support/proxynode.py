@@ -12,7 +12,7 @@ from tests.support.waiting import blocking_until as until
 from tests.support.world import World
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 15.0
+DEADLINE = 60.0
 """Seconds for the proxy to end."""
 WEB = "10.96.5.5"
 
@@ -106,7 +106,7 @@ class Node:
         )
 
     def connect(self, tries: int = 1, address: str = WEB) -> list[Any]:
-        (outcomes,) = self.world["p1"].ask([["TCP", address, 80, tries, 1]])
+        (outcomes,) = self.world["p1"].ask([["TCP", address, 80, tries, 10]])
         return outcomes
 
     def answers(self, pod: str, address: str = WEB) -> bool:

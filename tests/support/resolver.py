@@ -78,7 +78,7 @@ class Resolver:
 
     async def received(self, count: int) -> None:
         """Wait until *count* queries have arrived."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.queries) < count:
                 self.asked.clear()
                 await self.asked.wait()

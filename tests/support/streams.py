@@ -58,14 +58,14 @@ def frame(name: str) -> bytes:
 
 async def read(reader: asyncio.StreamReader) -> dns.message.Message:
     """Read one answer."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         (size,) = struct.unpack("!H", await reader.readexactly(2))
         return dns.message.from_wire(await reader.readexactly(size))
 
 
 async def closed(reader: asyncio.StreamReader) -> bool:
     """Tell whether the server closes next."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         try:
             return await reader.read(1) == b""
         except ConnectionResetError:

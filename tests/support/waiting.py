@@ -1,4 +1,7 @@
-"""Waiting for a condition, with a deadline instead of a guess."""
+"""Waiting for a condition, with a deadline instead of a guess.
+
+Deadlines only keep a broken test from hanging, so they are far beyond what a stalled machine takes.
+"""
 
 import asyncio
 import threading
@@ -6,14 +9,14 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Return as soon as *condition* holds; fail after *seconds*."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - any condition at all, not only ours
             await asyncio.sleep(0.002)
 
 
-async def eventually(check: Callable[[], Awaitable[object]], seconds: float = 10.0) -> None:
+async def eventually(check: Callable[[], Awaitable[object]], seconds: float = 30.0) -> None:
     """Return as soon as *check* holds, for what has to be asked; fail after *seconds*."""
     async with asyncio.timeout(seconds):
         while not await check():  # noqa: ASYNC110 - another process sets no event of ours
@@ -25,7 +28,7 @@ async def pace(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-def blocking_until(condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:
+def blocking_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
     """Wait for a condition in another process, where there is no loop."""
     pause = threading.Event()
     end = time.monotonic() + seconds
