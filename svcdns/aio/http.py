@@ -144,17 +144,19 @@ class Sites:
             ConfigError: An address cannot be had; then everything is as before.
         """
         opened: dict[str, _Open] = {}
+        goes = [address for address in self._open if address not in wanted]
         try:
             for address, site in wanted.items():
                 if address not in self._open:
-                    opened[address] = _Open(site, _bind(address, site.owner))
+                    beside = [self._open[one].sock for one in goes]
+                    opened[address] = _Open(site, _bind(address, site.owner, beside))
         except ConfigError:
             for one in opened.values():
                 one.sock.close()
             raise
         for one in opened.values():
             await one.start()
-        for address in [address for address in self._open if address not in wanted]:
+        for address in goes:
             await self._open.pop(address).close()
         self._open |= opened
         for address, site in wanted.items():
@@ -168,10 +170,14 @@ class Sites:
                 await one.close()
 
 
-def _bind(address: str, owner: str) -> socket.socket:
+def _bind(address: str, owner: str, goes: Iterable[socket.socket]) -> socket.socket:
+    """Open a site's socket; what *goes* at its port stays until this one answers probes."""
     host, port = split(address)
+    beside = [sock for sock in goes if sock.getsockname()[1] == port]
     try:
-        return open_socket(host, port)
+        for sock in beside:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return open_socket(host, port, shared=bool(beside))
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{owner}: listen tcp {address}: bind: {reason(error)}"

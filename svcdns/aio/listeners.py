@@ -83,7 +83,15 @@ class Listeners:
         wanted = {server.listen: server for server in servers}
         _read_contexts(wanted.values())
         # Alone: who shares a port would share it with a foreign server as well.
-        _close(self._bind(wanted, alone_only=True).values())
+        # A socket beside ours would take queries, and lose them: only the address is tried there.
+        moved = {
+            one for one in wanted.keys() - self._open.keys() if one.port in self._moved(wanted)
+        }
+        tried = {replace(one, port=0) if one in moved else one: wanted[one] for one in wanted}
+        try:
+            _close(self._bind(tried, alone_only=True).values())
+        finally:
+            self._share_no_more()
 
     async def change(self, servers: Iterable[Server]) -> None:
         """Have exactly *servers* listen from now on.
@@ -93,6 +101,12 @@ class Listeners:
         """
         wanted = {server.listen: server for server in servers}
         contexts = _read_contexts(wanted.values())
+        try:
+            await self._change(wanted, contexts)
+        finally:
+            self._share_no_more()
+
+    async def _change(self, wanted: Mapping[Listen, Server], contexts: _Contexts) -> None:
         opened: dict[Listen, _Open] = {}
         bound = self._bind(wanted)
         spare: dict[Listen, list[Sockets]] = {}
@@ -164,7 +178,7 @@ class Listeners:
     ) -> dict[Listen, Sockets]:
         """Bind what is not open yet; all of it or nothing."""
         opened: dict[Listen, Sockets] = {}
-        ports = shared_ports(wanted)
+        ports = shared_ports(wanted) | self._moved(wanted)
         try:
             for listen, one in self._open.items():
                 if listen.port in ports:
@@ -177,6 +191,25 @@ class Listeners:
             _close(opened.values())
             raise
         return opened
+
+    def _moved(self, wanted: Iterable[Listen]) -> frozenset[int]:
+        """Give the ports where a listener comes and another one goes: ``bind`` has changed.
+
+        Both are open for a moment, so that no query meets a closed port.
+        """
+        now = set(wanted)
+        goes = {listen.port for listen in self._open.keys() - now}
+        return frozenset(goes & {listen.port for listen in now - self._open.keys()})
+
+    def _share_no_more(self) -> None:
+        """Keep strangers away from ports that have one socket of ours again.
+
+        Linux remembers for TCP that a port was shared, for UDP it does not: who wants both fails.
+        """
+        ports = shared_ports(self._open)
+        for listen, one in self._open.items():
+            if listen.port not in ports and not self._spare.get(listen):
+                _share(one.sockets, 0)
 
     def _bind_spare(
         self, wanted: Mapping[Listen, Server], bound: Mapping[Listen, Sockets]
@@ -274,10 +307,10 @@ def sockets_of(server: Server) -> int:
     return max((one.sockets for one in beside if isinstance(one, Multisocket)), default=1)
 
 
-def _share(pair: Sockets) -> None:
+def _share(pair: Sockets, whether: int = 1) -> None:
     for sock in pair:
         if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, whether)
 
 
 def _close(*opened: Iterable[Sockets]) -> None:

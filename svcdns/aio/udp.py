@@ -104,13 +104,14 @@ class UdpListener:
         self._wildcard = self._local in ("::", "0.0.0.0")
         self._family = "2" if sock.family == socket.AF_INET6 else "1"
         self._batch: mmsg.Batch | None = None
+        self._readable = self._drain_singly
         if mmsg.available() if batches is None else batches:
             self._batch = mmsg.Batch(sock, wildcard=self._wildcard)
+            self._readable = self._drain
 
     def start(self) -> None:
         """Answer from now on."""
-        drain = self._drain_singly if self._batch is None else self._drain
-        asyncio.get_running_loop().add_reader(self.sock.fileno(), drain)
+        asyncio.get_running_loop().add_reader(self.sock.fileno(), self._readable)
 
     @property
     def under_way(self) -> int:
@@ -118,8 +119,9 @@ class UdpListener:
         return len(self._waiting)
 
     async def stop(self) -> None:
-        """Stop reading, finish what waits, close."""
+        """Stop reading, finish what waits or has arrived, close."""
         asyncio.get_running_loop().remove_reader(self.sock.fileno())
+        self._readable()
         if self._waiting:
             await asyncio.wait(self._waiting, timeout=5)
         for future in tuple(self._waiting):

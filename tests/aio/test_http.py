@@ -162,6 +162,21 @@ async def test_a_site_that_stays_keeps_its_socket_and_changes_its_routes(served:
         await get(f"http://{goes}/a")
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [("", "127.0.0.1"), ("127.0.0.1", ""), ("localhost", "127.0.0.1")]
+)
+async def test_a_site_may_move_to_another_address_at_its_port(
+    served: Sites, before: str, after: str
+) -> None:
+    """CoreDNS plugin/pkg/reuseport: `prometheus :9153` becomes `prometheus 127.0.0.1:9153`."""
+    port = free_port()
+    await served.change({f"{before}:{port}": Site({"/a": ok}, "")})
+
+    await served.change({f"{after}:{port}": Site({"/b": ok}, "")})
+
+    assert (await get(f"http://127.0.0.1:{port}/b"))[0] == 200
+
+
 async def test_ready_goes_before_health(served: Sites) -> None:
     health, ready = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     await served.change(

@@ -97,6 +97,59 @@ async def test_a_reload_may_put_one_address_beside_all_addresses(listeners: List
     assert await ask(port) == (3, 3)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (("dns", ""), ("dns", "127.0.0.1")),
+        (("dns", "127.0.0.1"), ("dns", "")),
+        (("dns", "0.0.0.0"), ("dns", "::")),
+        (("tls", "127.0.0.1"), ("dns", "127.0.0.1")),
+    ],
+)
+async def test_a_reload_may_change_the_address_or_the_scheme_at_a_port(
+    listeners: Listeners, before: tuple[str, str], after: tuple[str, str]
+) -> None:
+    """CoreDNS plugin/pkg/reuseport: `bind` is put into a block, and a reload takes it up."""
+    port = free_port()
+    old, new = (
+        server(port, rcode, scheme=scheme, address=address)
+        for rcode, (scheme, address) in ((3, before), (5, after))
+    )
+    await listeners.change([old])
+
+    listeners.check([new])
+    await listeners.change([new])
+
+    assert await ask(port) == (5, 5)
+    with (
+        pytest.raises(OSError, match="Address already in use"),
+        udp.open_socket("127.0.0.1", port, shared=True),
+    ):
+        pass  # who shares it with us while it moves is us
+
+
+async def test_to_try_another_address_at_our_port_takes_no_query(
+    listeners: Listeners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, query = free_port(), dns.message.make_query("a.example.", "A")
+    await listeners.change([server(port, 3, address="")])
+    opened = udp.open_socket
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.connect(("127.0.0.1", port))
+        client.setblocking(False)
+
+        def asked_meanwhile(address: str, port: int, *, shared: bool = False) -> socket.socket:
+            sock = opened(address, port, shared=shared)
+            client.send(query.to_wire())
+            return sock
+
+        monkeypatch.setattr(udp, "open_socket", asked_meanwhile)
+        listeners.check([server(port, 5)])
+
+        answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 512), 5)
+        assert dns.message.from_wire(answer).rcode() == 3
+
+
 async def test_a_port_that_nobody_shares_is_not_shared_with_other_processes() -> None:
     taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

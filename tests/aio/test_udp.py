@@ -199,6 +199,20 @@ async def test_stopping_waits_for_queries_under_way(batches: bool) -> None:
     assert listener.sock.fileno() == -1
 
 
+async def test_what_has_arrived_is_answered_before_the_end(batches: bool) -> None:
+    server = server_of([always(ANSWER)])
+    listener = UdpListener(open_socket("127.0.0.1", 0), server, _immediately, batches=batches)
+    listener.start()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.setblocking(False)
+        client.sendto(question("a.test A"), listener.sock.getsockname())
+
+        await listener.stop()  # the loop has had no turn in which it could have heard of it
+
+        answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 512), 5)
+        assert first(answer) == "10.0.0.1"
+
+
 async def test_a_taken_port_is_an_error_and_leaves_no_socket_behind(batches: bool) -> None:
     with open_socket("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use"):
         open_socket("127.0.0.1", taken.getsockname()[1])
