@@ -157,6 +157,7 @@ class App:
 
     async def _start(self) -> _Generation | None:
         loaded = self._settings.corefile.read()
+        _speak(loaded)
         configuration = self._build(loaded)
         self._listeners.check(configuration.servers)
         await self._sites.change(self._wanted_sites(configuration))
@@ -187,7 +188,6 @@ class App:
             kin=self._kin,
             alike=partial(self._chorus.say, FIRST),
         )
-        logs.set_level(debug=any(block.named("debug") for block in loaded.blocks))
         for text in loaded.warnings:
             log.warning("%s", text)
         return build(loaded.blocks, lent)
@@ -324,8 +324,10 @@ class App:
             await self._listeners.change(configuration.servers)
         except ConfigError:
             self._let_go(new or _Generation(loaded, configuration, []), old.configuration.clusters)
+            await self._sites.change(self._wanted_sites(old.configuration))
             raise
         self._let_go(old, configuration.clusters)
+        _speak(loaded)
         await self._staff(new)
         return new
 
@@ -375,6 +377,11 @@ class App:
             Path(path).write_text(f"{os.getpid()}\n")
         except OSError as error:
             raise ConfigError(f"could not write pidfile: {about_file(error)}") from error
+
+
+def _speak(loaded: Loaded) -> None:
+    """Have debug lines in the log from now on, or none, as the Corefile in force says."""
+    logs.set_level(debug=any(block.named("debug") for block in loaded.blocks))
 
 
 def _reload_of(configuration: Configuration) -> Reload | None:

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -20,11 +20,13 @@ import pytest
 
 from svcdns.aio.app import App, Feed, Settings
 from svcdns.aio.corefilesource import CorefileSource
+from svcdns.aio.listeners import Listeners
 from svcdns.aio.logs import CoreDnsHandler, LineWriter
 from svcdns.errors import ConfigError, CredentialsError
 from svcdns.kube.source import ApiSource
 from svcdns.kube.store import Store
 from svcdns.metrics import Registry
+from svcdns.plugins.server import Server
 from tests.support.ports import free_port
 from tests.support.process import ROOT, running
 from tests.support.resolver import ADDRESS, Resolver, Step
@@ -212,6 +214,34 @@ async def test_a_reload_onto_a_taken_port_leaves_everything_as_it_is(tmp_path: P
             await server.says(f"listen udp 127.0.0.1:{port}: bind: address already in use")
 
         assert (await server.ask()).rcode() == dns.rcode.NOERROR
+
+
+async def test_a_reload_that_fails_at_the_last_moment_leaves_probes_and_log_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blind(listeners: Listeners, servers: Iterable[Server]) -> None:
+        """See nothing of the port that will be taken when it comes to it."""
+
+    monkeypatch.setattr(Listeners, "check", blind)
+    level = logging.getLogger().level
+    made = InProcess(tmp_path / "Corefile", silent, timeout="0s")
+    before = made.path.read_text().replace("{\n", "{\n    debug\n", 1)
+    made.path.write_text(before)
+    async with made.run() as task:
+        await made.says("svcdns-")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            other = f"x.:{taken.getsockname()[1]} {{\n    bind 127.0.0.1\n    log\n}}\n"
+            after = before.replace("    debug\n", "").replace(f":{made.ready}", f":{free_port()}")
+            made.path.write_text(after + other)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            await made.says("reload failed: listen udp 127.0.0.1:")
+
+        assert await status(made.ready, "/ready") == 503
+        assert logging.getLogger().level == logging.DEBUG
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.wait_for(task, 10) == 0
+    logging.getLogger().setLevel(level)
 
 
 async def test_a_taken_port_ends_the_start_with_what_to_do(tmp_path: Path) -> None:
