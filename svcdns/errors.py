@@ -137,3 +137,14 @@ class NftError(SvcdnsError):
         super().__init__(stderr.strip()[:NFT_TEXT_LIMIT] or "nft failed without a message")
         self.stderr = stderr
         self.transaction = transaction
+
+
+def fault_of(error: BaseException) -> ConfigError | None:
+    """Give what the operator got wrong, when nothing else is wrong; else nothing.
+
+    Of several in a group it is the first: the others mostly follow from the same mistake.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        faults, others = error.split(ConfigError)
+        return fault_of(faults.exceptions[0]) if faults and not others else None
+    return error if isinstance(error, ConfigError) else None

@@ -6,6 +6,7 @@ from svcdns import errors
 from svcdns.errors import (
     ApiError,
     ApiUnavailable,
+    ConfigError,
     CorefileError,
     ManifestError,
     NftError,
@@ -13,6 +14,7 @@ from svcdns.errors import (
     ResourceExpired,
     SvcdnsError,
     about_file,
+    fault_of,
 )
 
 
@@ -82,3 +84,23 @@ def test_no_error_of_ours_is_a_foreign_one() -> None:
 )  # fmt: skip
 def test_errors_of_files_are_words_of_go(error: OSError, text: str) -> None:
     assert about_file(error) == text
+
+
+FAULT = ConfigError("Corefile:7: taken")
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (FAULT, FAULT),
+        (KeyError("a bug"), None),
+        (ExceptionGroup("", [FAULT]), FAULT),
+        (ExceptionGroup("", [ExceptionGroup("", [FAULT]), ConfigError("second")]), FAULT),
+        (ExceptionGroup("", [FAULT, KeyError("a bug")]), None),
+        (BaseExceptionGroup("", [KeyboardInterrupt()]), None),
+    ],
+)
+def test_it_is_the_fault_of_an_operator_when_nothing_else_is_wrong(
+    error: BaseException, fault: ConfigError | None
+) -> None:
+    assert fault_of(error) is fault

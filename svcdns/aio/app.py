@@ -32,7 +32,7 @@ from svcdns.aio.needs import spawn_all
 from svcdns.aio.signals import Signals, Wish
 from svcdns.aio.upstream import Upstreams
 from svcdns.corefile.durations import format_duration
-from svcdns.errors import ConfigError, about_file
+from svcdns.errors import ConfigError, about_file, fault_of
 from svcdns.kube.source import ApiSource
 from svcdns.kube.store import Store
 from svcdns.metrics import Registry
@@ -54,6 +54,9 @@ LOOK_FOR_SYNC = 0.1
 
 SAY_WAITING = 0.5
 """Seconds between lines that say we are waiting (rule I1)."""
+
+LOGIN_AGAIN = 10.0
+"""Seconds until an API server that there was no way to is tried again, once we answer."""
 
 CRASHED = 1
 """Exit status when a part of the server has died."""
@@ -89,8 +92,10 @@ class App:
         self._signals = Signals()
         self._tasks: set[asyncio.Task[None]] = set()
         self._feeds: dict[str, asyncio.Task[None]] = {}
+        self._waiting: list[Cluster] = []
+        "Those whose first lists a start or a reload waits for."
         self._unusable: dict[str, ConfigError] = {}
-        "Sources of clusters that no configuration can be taken from."
+        "Sources of those of them that there is no way to."
         self._workers: Workers | None = None
         self._kin = os.urandom(8).hex()
         self._listening = False
@@ -127,9 +132,8 @@ class App:
                     for task in self._tasks:
                         task.cancel()
         except BaseExceptionGroup as errors:
-            faults, others = errors.split(ConfigError)
-            if faults is not None and others is None:
-                raise _leaf(faults) from None
+            if fault := fault_of(errors):
+                raise fault from None
             log.critical("a part of the server has died", exc_info=errors)
             return CRASHED
         finally:
@@ -213,16 +217,20 @@ class App:
         return _Generation(loaded, configuration, tasks)
 
     async def _feed(self, cluster: Cluster) -> None:
-        """Keep a copy filled; what the operator got wrong is told by :meth:`_synced`."""
-        try:
-            await self._settings.feed(cluster.source, cluster.store, self._registry)
-        except ConfigError as error:
-            self._unusable[cluster.source.identity] = error
-        except BaseExceptionGroup as errors:
-            faults, others = errors.split(ConfigError)
-            if faults is None or others is not None:
-                raise
-            self._unusable[cluster.source.identity] = ConfigError(str(_leaf(faults)))
+        """Keep a copy filled; what the operator got wrong ends a start or a reload that waits."""
+        while True:
+            try:
+                return await self._settings.feed(cluster.source, cluster.store, self._registry)
+            except (ConfigError, BaseExceptionGroup) as error:
+                fault = fault_of(error)
+                if fault is None:
+                    raise
+            if cluster in self._waiting:
+                self._unusable[cluster.source.identity] = fault
+                return
+            # A login command may fail after the start has gone on without it.
+            log.error("plugin/kubernetes: %s; trying again in %g s", fault, LOGIN_AGAIN)
+            await asyncio.sleep(LOGIN_AGAIN)
 
     async def _synced(self, clusters: Iterable[Cluster]) -> bool:
         """Wait for the first lists, each as long as its source says; tell whether to go on.
@@ -232,23 +240,24 @@ class App:
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
-        waiting = [cluster for cluster in clusters if not cluster.store.synced]
+        self._waiting = [cluster for cluster in clusters if not cluster.store.synced]
         said = started
-        while waiting:
+        while self._waiting:
             if await self._signals.stopping(LOOK_FOR_SYNC):
                 return False
-            for cluster in waiting:
+            for cluster in self._waiting:
                 error = self._unusable.pop(cluster.source.identity, None)
                 if error is not None:
                     del self._feeds[cluster.source.identity]
+                    self._waiting = []
                     raise error
             now = loop.time()
-            waiting = [cluster for cluster in waiting if not cluster.store.synced]
+            waiting = [cluster for cluster in self._waiting if not cluster.store.synced]
             late = [one for one in waiting if now - started >= one.source.startup_timeout]
             if late:
                 log.warning("plugin/kubernetes: starting server with unsynced Kubernetes API")
-                waiting = [one for one in waiting if one not in late]
-            elif waiting and now - said >= SAY_WAITING:
+            self._waiting = [one for one in waiting if one not in late]
+            if self._waiting and not late and now - said >= SAY_WAITING:
                 said = now
                 log.info("plugin/kubernetes: waiting for Kubernetes API before starting server")
         return True
@@ -386,9 +395,3 @@ def _speak(loaded: Loaded) -> None:
 
 def _reload_of(configuration: Configuration) -> Reload | None:
     return next((need for need in configuration.needs if isinstance(need, Reload)), None)
-
-
-def _leaf(errors: BaseExceptionGroup[ConfigError]) -> ConfigError:
-    """Give one error of a group, however deep it is."""
-    first = errors.exceptions[0]
-    return _leaf(first) if isinstance(first, BaseExceptionGroup) else first

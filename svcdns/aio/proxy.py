@@ -28,7 +28,7 @@ from svcdns.aio.nft import Nft
 from svcdns.aio.proxyhttp import ProxyHttp
 from svcdns.aio.signals import Signals
 from svcdns.aio.tables import Synced, clean_up
-from svcdns.errors import ConfigError
+from svcdns.errors import fault_of
 from svcdns.kube.objects import Kind
 from svcdns.kube.store import Delta, Store
 from svcdns.metrics import Registry
@@ -235,9 +235,8 @@ class Proxy:
                     task.cancel()
             return status
         except BaseExceptionGroup as errors:
-            faults, others = errors.split(ConfigError)
-            if faults is not None and others is None:
-                raise _first(faults) from None
+            if fault := fault_of(errors):
+                raise fault from None
             log.critical(
                 "a part of the proxy has died; %s", left_behind(self._options.mode), exc_info=errors
             )
@@ -380,10 +379,3 @@ async def _end(signals: Signals, watch: ConfigWatch | None, left: str) -> int:
         return 0
     log.info("the configuration has changed: ending, to be started anew; %s", left)
     return CHANGED
-
-
-def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:
-    """Give the first of some errors: the others mostly follow from the same mistake."""
-    for one in group.exceptions:
-        return _first(one) if isinstance(one, BaseExceptionGroup) else one
-    raise AssertionError

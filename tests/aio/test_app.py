@@ -18,6 +18,7 @@ import dns.message
 import dns.rcode
 import pytest
 
+from svcdns.aio import app
 from svcdns.aio.app import App, Feed, Settings
 from svcdns.aio.corefilesource import CorefileSource
 from svcdns.aio.listeners import Listeners
@@ -397,6 +398,35 @@ async def test_credentials_that_cannot_be_used_fail_a_reload(tmp_path: Path) -> 
         made.path.write_text(made.path.read_text().replace("127.0.0.1:1", "127.0.0.1:2"))
         os.kill(os.getpid(), signal.SIGUSR1)
         await made.says("reload failed: kubeconfig /x: no such file")
+
+        assert (await made.ask("web.prod.svc.cluster.local.")).rcode() == dns.rcode.NXDOMAIN
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.wait_for(task, 10) == 0
+
+
+async def test_a_login_that_fails_when_we_answer_already_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login command may take a minute to fail, and a start waits for seconds (rule I1)."""
+    monkeypatch.setattr(app, "LOGIN_AGAIN", 0.1)
+    failing, tries = asyncio.Event(), 0
+
+    async def feed(source: ApiSource, store: Store, registry: Registry) -> None:
+        nonlocal tries
+        tries += 1
+        await failing.wait()
+        if tries < 3:
+            raise CredentialsError("exec: login did not end within 60 s")
+        for kind in source.kinds:
+            store.replace(kind, ())
+        await asyncio.Event().wait()
+
+    made = InProcess(tmp_path / "Corefile", feed, timeout="0s")
+    async with made.run() as task:
+        await made.says("svcdns-")
+        failing.set()
+        await made.says("[ERROR] plugin/kubernetes: exec: login did not end within 60 s; trying")
+        await until(lambda: tries == 3)
 
         assert (await made.ask("web.prod.svc.cluster.local.")).rcode() == dns.rcode.NXDOMAIN
         os.kill(os.getpid(), signal.SIGTERM)
