@@ -23,11 +23,12 @@ from svcdns.dns.response import Response
 NAME_AT: Final = 10
 """Where the question's name starts, in queries and answers both."""
 
+BEHIND_NAME: Final = 5
+"""Octets of the question from its root label on: that, type and class."""
+
 COOKIE_LIMIT: Final = 40
 """Octets of the longest cookie (RFC 7873 §4)."""
 
-_BEHIND_NAME = 5
-"""The root label, type and class."""
 _COOKIE_AT = 15
 """Octets of an OPT record and its first option in front of the option's data."""
 _COUNTS = struct.pack("!4H", 1, 0, 0, 1)
@@ -62,7 +63,7 @@ def common(query: bytes) -> Shared:
         return query, 0, 0
     size = len(query)
     cookie = 0
-    at = end + _BEHIND_NAME
+    at = end + BEHIND_NAME
     if at + _COOKIE_AT < size <= at + _COOKIE_AT + COOKIE_LIMIT and query[2:NAME_AT] == _COUNTS:
         owner, rrtype, _, _, rdlength, option, octets = _opt(query, at)
         behind = size - at - _COOKIE_AT

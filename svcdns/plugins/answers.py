@@ -4,7 +4,8 @@ A query finds a whole answer by the whole packet without its ID, so flags, EDNS 
 right by construction.  Queries that are never twice the same, because they carry a cookie or random
 case, find the answer to what they have in common (:mod:`svcdns.dns.alike`) and get their own name
 and cookie put into it.  An entry dies when one of its owners changes, when its time is over, or
-when newer ones push it out (first in, first out).  Names that nobody asks for a second time push
+when newer ones push it out (first in, first out).  What has a new TTL each second (``cache``) is
+given that where it is.  Names that nobody asks for a second time push
 nothing out: in a full table an answer gets its place when it is wanted again and again.
 What is counted for a query is found beside the entry, as plain integers.
 
@@ -16,10 +17,12 @@ from itertools import islice
 
 from msgspec import Struct
 
-from svcdns.dns.alike import Shared, adapt, capitals, common, respell
+from svcdns.dns.alike import BEHIND_NAME, NAME_AT, Shared, adapt, capitals, common, respell
+from svcdns.dns.ttls import with_ttl
 from svcdns.metrics import Cell
-from svcdns.plugins.base import FOREVER, Owner
+from svcdns.plugins.base import FOREVER, Owner, Renew
 from svcdns.plugins.dependents import Dependents
+from svcdns.plugins.rotation import turning
 
 DEFAULT_LIMIT = 65536
 """Entries of one table: 45 MB when full of ordinary answers."""
@@ -40,6 +43,9 @@ load that changes altogether takes many rounds to get in."""
 
 LARGEST = 4096
 """Octets of an answer that is worth storing; larger ones are rare and would crowd out others."""
+
+_COUNT = slice(4, 6)
+"""Where an answer says how many records its ANSWER section has."""
 
 
 class Tally:
@@ -75,6 +81,26 @@ class Entry(Struct, gc=False):
     repeats: int = 0
     """Not 0: it is for questions in this very case, because names in it repeat that (A7).  Under a
     key in capitals: what :func:`~svcdns.dns.alike.respell` is to know for all other spellings."""
+    renew: Renew | None = None
+    """Whom to ask at *until*.  The orders of such an answer, if there are any, are made by
+    :func:`~svcdns.plugins.rotation.turning`."""
+
+    def lasts(self, now: float) -> bool:
+        """Whether it is right, with another TTL perhaps, which it has from now on."""
+        if self.until > now:
+            return True
+        renewed = self.renew(now) if self.renew is not None else None
+        if renewed is None:
+            self.renew = None
+            return False
+        ttl, self.until = renewed
+        # Who asks once a second is to get the orders in turn as well.
+        self.tail = with_ttl(self.tail if self.rotation is None else next(self.rotation), ttl)
+        if self.rotation is not None:
+            count = int.from_bytes(self.tail[_COUNT], "big")
+            at = self.tail.index(b"\0", NAME_AT) + BEHIND_NAME
+            self.rotation = turning(self.tail, at, count)
+        return True
 
 
 class AnswerTable:
@@ -131,6 +157,8 @@ class AnswerTable:
     def vary(self, query: bytes, shared: Shared, now: float) -> bytes | None:
         """Answer a query that is not here itself, but in another spelling or with another cookie.
 
+        Or that is here, with an answer whose time is over but that may be renewed.
+
         Args:
             query: Without its ID.
             shared: What :func:`~svcdns.dns.alike.common` gives for it.
@@ -140,9 +168,9 @@ class AnswerTable:
             The answer without its ID, counted; ``None`` when there is none.
         """
         key, end, cookie = shared
-        if not end and not cookie:
-            return None
         entry = self.entries.get(key)
+        if entry is None and not end:
+            return None
         respelt: bytes | None = None
         if end and (entry is None or entry.repeats):
             entry = self.entries.get(capitals(key, end))
@@ -150,14 +178,14 @@ class AnswerTable:
                 respelt = respell(entry.tail, query, end, entry.repeats)
             if respelt is None:
                 return None
-        if entry is None or entry.until <= now:
+        if entry is None or not entry.lasts(now):
             return None
         entry.tally.hits += 1
         if respelt is not None:
             return adapt(respelt, query, end, cookie)
         rotation = entry.rotation
         tail = entry.tail if rotation is None else next(rotation)
-        return adapt(tail, query, end, cookie)
+        return adapt(tail, query, end, cookie) if end or cookie else tail
 
     def put(self, key: bytes, entry: Entry) -> None:
         """Store an answer, pushing out the oldest one when there are too many.

@@ -25,6 +25,10 @@ Owner: TypeAlias = Hashable
 
 FOREVER = float("inf")
 
+Renew: TypeAlias = Callable[[float], tuple[int, float] | None]
+"""What a stored answer is at a time (monotonic seconds) when its own is over: the same but for the
+TTL of all its records, in seconds, until the time that comes with it.  ``None``: it is over."""
+
 _UDP = Transport.UDP  # a member of an enum costs more to look up than the comparison
 
 
@@ -82,6 +86,8 @@ class Storable(Struct, frozen=True):
     repeats: int = 0
     """Octets of the question's end, a label and a zone, that all other names in the answer end in:
     the label in lower case, the zone as in the question (A7).  0: that is not known to be so."""
+    renew: Renew | None = None
+    """Asked at *until*.  A plugin that changes TTLs on their way up takes this away."""
 
 
 class Ask(Struct, frozen=True):

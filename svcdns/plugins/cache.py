@@ -50,6 +50,7 @@ Parity: CoreDNS ``plugin/cache`` (rules J13 to J18).
 from collections import OrderedDict
 from collections.abc import Callable
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from svcdns.corefile.options import once
@@ -148,6 +149,26 @@ class _Shelf:
         self._items.pop(key, None)
 
 
+class _Renewal(Struct, frozen=True, gc=False):
+    """Renews the stored octets of an answer when its TTL has ticked over (:data:`base.Renew`).
+
+    It does not hold the answer itself, which may make room for others meanwhile.
+    """
+
+    shelf: _Shelf
+    key: _Key
+    stored: float
+    "Tells the answer from a later one to the same question."
+    keep_ttl: bool
+
+    def __call__(self, now: float) -> tuple[int, float] | None:
+        item = self.shelf.find(self.key)
+        if item is None or item.stored != self.stored or (left := item.left(now)) <= 0:
+            return None
+        self.shelf.used(self.key)
+        return item.ttl if self.keep_ttl else left, item.ticks(now)
+
+
 class Cache:
     """One ``cache`` directive."""
 
@@ -204,11 +225,9 @@ class Cache:
         counter.value += 1
         reply = self._reply(request, item, item.left(now))
         if not settings.prefetch:
-            # The answer stays as it is until its TTL ticks over.
-            until = item.stored + int(now - item.stored) + 1
-            return replace(
-                reply, store=Storable(until=until, cells=(counter, self._counters.requests))
-            )
+            cells = (counter, self._counters.requests)
+            renew = _Renewal(self._shelves[item.sort.denial], key, item.stored, settings.keep_ttl)
+            return replace(reply, store=Storable(until=item.ticks(now), cells=cells, renew=renew))
         often = item.hit(now, settings.prefetch_within) >= settings.prefetch
         soon = item.left(now) <= item.ttl * settings.prefetch_at
         if often and soon and not item.refreshing:

@@ -150,6 +150,10 @@ class Item(Struct):
         """Seconds that it is still good for; negative when it is stale."""
         return self.ttl - int(now - self.stored)
 
+    def ticks(self, now: float) -> float:
+        """Give the time (monotonic seconds) up to which :meth:`left` stays what it is."""
+        return self.stored + int(now - self.stored) + 1
+
     def hit(self, now: float, within: float) -> int:
         """Count a hit; the count starts anew after *within* quiet seconds."""
         if now - self.last_hit > within:

@@ -5,6 +5,7 @@ in a new order, then MX in a new order.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, islice
 
 from msgspec.structs import replace
 
@@ -14,13 +15,23 @@ from svcdns.dns.response import Record, Response
 ORDERS = 16
 """Stored orders of one answer: enough that clients spread, few enough that they cost little."""
 
-_SIZES = {int(RRType.A): 16, int(RRType.AAAA): 28}
-"""Octets of a record whose owner is a pointer."""
+READY_OCTETS = 512
+"""Of all orders of an answer together that are written beforehand.
 
-_ADDRESS = frozenset(_SIZES)
+Two or three addresses take less room so than what else would write their orders, and 0.25 us less
+of each query."""
+
+_ADDRESS = frozenset({RRType.A, RRType.AAAA})
 
 _TO_QUESTION = b"\xc0\x0c"
 """A pointer to the question's name (RFC 1035 §4.1.4)."""
+
+_SIZES = {
+    _TO_QUESTION + RRType.A.to_bytes(2, "big"): 16,
+    _TO_QUESTION + RRType.AAAA.to_bytes(2, "big"): 28,
+}
+"""Octets of an address record of the question's name, by its first four."""
+_BEGINNING = 4
 
 
 def shuffle(response: Response, random: Callable[[], float]) -> Response:
@@ -49,7 +60,7 @@ def orders(response: Response) -> Iterator[Response]:
         yield replace(response, answer=(*fixed, *moving[at:], *moving[:at]))
 
 
-def turning(answer: bytes, at: int, records: Sequence[Record]) -> Iterator[bytes] | None:
+def turning(answer: bytes, at: int, count: int) -> Iterator[bytes] | None:
     """Give the orders of :func:`orders` and the one there is, endless, by moving octets.
 
     With ten addresses that takes 3 kB less than the orders themselves, or the records they are made
@@ -58,20 +69,24 @@ def turning(answer: bytes, at: int, records: Sequence[Record]) -> Iterator[bytes
     Args:
         answer: Octets of a message, from anywhere before *at*.
         at: Where its ANSWER section begins.
-        records: Of that section.
+        count: Of the records that section is to have.
 
     Returns:
         ``None`` if it has less than two orders; or if octets cannot be moved, because there are
         other records than A or AAAA of the question's name, or not all of them had room.
     """
-    if len(records) < 2:
+    if count < 2:
         return None
-    kinds = {record.rrtype for record in records}
-    size = _SIZES.get(kinds.pop(), 0) if len(kinds) == 1 else 0
-    end = at + size * len(records)
-    if not size or any(answer[start : start + 2] != _TO_QUESTION for start in range(at, end, size)):
+    beginning = answer[at : at + _BEGINNING]
+    size = _SIZES.get(beginning, 0)
+    end = at + size * count
+    if not size or any(
+        [answer[one : one + _BEGINNING] != beginning for one in range(at, end, size)]
+    ):
         return None
-    return _turn(answer[:at], answer[at:end], answer[end:], size)
+    turns = min(count, ORDERS)
+    turn = _turn(answer[:at], answer[at:end], answer[end:], size)
+    return cycle(islice(turn, turns)) if turns * len(answer) <= READY_OCTETS else turn
 
 
 def _turn(head: bytes, section: bytes, behind: bytes, size: int) -> Iterator[bytes]:

@@ -300,13 +300,14 @@ class Server:
             tail = respelt
         if end or cookie:
             tail = adapt(tail, key, end, cookie)
-        rotation = None
+        rotation, renew = None, store.renew
         if store.rotate:
             at = NAME_AT + len(query.qname) + 4
-            rotation = turning(tail, at, response.answer) or self._turning(
-                request, response, shared
-            )
-        entry = Entry(tail, tally, store.owners, store.until, rotation, repeats)
+            rotation = turning(tail, at, len(response.answer))
+            if rotation is None:
+                rotation = self._turning(request, response, shared)
+                renew = renew if rotation is None else None
+        entry = Entry(tail, tally, store.owners, store.until, rotation, repeats, renew)
         table.put(key, entry)
         if self._stored > self._limit:
             max(self._tables.values(), key=lambda one: len(one.entries)).shed()

@@ -13,7 +13,7 @@ from svcdns.dns.query import parse as parse_query
 from svcdns.dns.response import Record, Response
 from svcdns.metrics import Registry
 from svcdns.plugins import cache as cache_plugin
-from svcdns.plugins.base import Ask, Context, Failed, Outcome, Reply, Request, Storable
+from svcdns.plugins.base import Ask, Context, Failed, Outcome, Renew, Reply, Request, Storable
 from svcdns.plugins.cache import Cache
 from svcdns.plugins.commands import Delay
 from svcdns.zones.records import soa
@@ -242,6 +242,65 @@ def test_an_answer_may_stay_in_the_table_until_its_ttl_ticks() -> None:
     requests.value += 5
     assert bench.value("hits_total") == 6
     assert bench.value("requests_total") == 7
+
+
+def renewal(bench: Bench, text: str = "a.example.net A") -> Renew:
+    """Have an answer kept, and ask for the way to renew it in the table."""
+    bench.ask(text)
+    outcome = bench.ask(text)
+    assert isinstance(outcome, Reply)
+    assert outcome.store is not None
+    assert outcome.store.renew is not None
+    return outcome.store.renew
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [("", [(298, 1003.0), (297, 1004.0), (1, 1300.0)]), ("keepttl", [(300, 1003.0)])],
+)
+def test_a_stored_answer_is_renewed_at_each_tick_until_its_ttl_is_over(
+    options: str, expected: list[tuple[int, float]]
+) -> None:
+    """J13."""
+    renew = renewal(Bench(options))
+
+    found = [renew(until - 0.75) for _, until in expected]
+
+    assert found == expected
+    assert renew(1300.0) is None
+
+
+def test_a_stored_answer_is_not_renewed_when_the_cache_has_another_one() -> None:
+    bench = Bench()
+    renew = renewal(bench)
+    bench.now += 400
+    bench.ask()
+
+    assert renew(bench.now) is None
+    assert renewal(bench)(bench.now + 1) == (299, bench.now + 2)
+    bench.now += 400
+    bench.outcome = denial()
+    bench.ask()
+    assert renewal(bench)(bench.now) == (60, bench.now + 1)
+
+
+def test_a_renewed_answer_is_in_use_and_one_that_made_room_is_not_renewed() -> None:
+    bench = Bench("success 2")
+    first, second = renewal(bench, "a.example.net A"), renewal(bench, "b.example.net A")
+    first(1001.0)
+    renewal(bench, "c.example.net A")
+
+    assert first(1002.0) == (298, 1003.0)
+    assert second(1002.0) is None
+
+
+def test_what_is_to_be_fetched_early_is_not_stored() -> None:
+    """J18: each query for it counts, and one of them has it fetched."""
+    bench = Bench("prefetch 2")
+    for _ in range(3):
+        outcome = bench.ask()
+        assert isinstance(outcome, Reply)
+        assert outcome.store is None
 
 
 def test_the_least_recently_used_answer_makes_room() -> None:

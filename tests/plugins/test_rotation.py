@@ -96,7 +96,7 @@ def test_octets_are_moved_into_the_orders_that_records_would_have(
     given = known(count, RRType.A if rrtype == "A" else RRType.AAAA)
     numbers = {record: number for number, record in enumerate(given)}
 
-    found = turning(wire, section_of(wire), given)
+    found = turning(wire, section_of(wire), count)
 
     assert found is not None
     expected = [
@@ -112,27 +112,24 @@ def test_octets_are_moved_into_the_orders_that_records_would_have(
 
 
 @pytest.mark.parametrize(
-    ("lines", "records"),
+    ("lines", "count"),
     [
-        ([], ()),
-        ([f"{NAME} A 10.0.0.1"], known(1)),
-        (
-            [f"{NAME} CNAME a.b.", "a.b. A 10.0.0.1", "a.b. A 10.0.0.2"],
-            (Record(b"", RRType.CNAME, 5, b""), *known(2)),
-        ),
-        (["a.b. A 10.0.0.1", "a.b. A 10.0.0.2"], known(2)),
-        ([f"{NAME} A 10.0.0.1", "a.b. A 10.0.0.2"], known(2)),
-        ([f"{NAME} TXT a", f"{NAME} TXT b"], (Record(b"", RRType.TXT, 5, b""),) * 2),
-        ([f"{NAME} A 10.0.0.1", f"{NAME} AAAA fd00::1"], (*known(1), *known(1, RRType.AAAA))),
-        ([f"{NAME} A 10.0.0.1"], known(2)),
-        ([], known(2)),
+        ([], 0),
+        ([f"{NAME} A 10.0.0.1"], 1),
+        ([f"{NAME} CNAME a.b.", "a.b. A 10.0.0.1", "a.b. A 10.0.0.2"], 3),
+        (["a.b. A 10.0.0.1", "a.b. A 10.0.0.2"], 2),
+        ([f"{NAME} A 10.0.0.1", "a.b. A 10.0.0.2"], 2),
+        ([f"{NAME} TXT a", f"{NAME} TXT b"], 2),
+        ([f"{NAME} A 10.0.0.1", f"{NAME} AAAA fd00::1"], 2),
+        ([f"{NAME} A 10.0.0.1"], 2),
+        ([], 2),
     ],
     ids=["none", "one", "alias", "another name", "other names", "text", "both", "cut", "empty"],
 )
 @pytest.mark.parametrize("edns", [False, True])
 def test_what_is_not_addresses_of_the_question_alone_is_left_to_others(
-    lines: list[str], records: tuple[Record, ...], *, edns: bool
+    lines: list[str], count: int, *, edns: bool
 ) -> None:
     wire = message(*lines, edns=edns)
 
-    assert turning(wire, section_of(wire), records) is None
+    assert turning(wire, section_of(wire), count) is None

@@ -291,6 +291,81 @@ def test_a_query_that_never_comes_twice_leaves_an_answer_for_those_that_do() -> 
     assert len(plugin.asked) == 1
 
 
+def _ages(now: float) -> tuple[int, float] | None:
+    """Count down from 5 at second 0."""
+    second = int(now)
+    return (5 - second, second + 1.0) if second < 5 else None
+
+
+def _stored_at(server: Server, now: float, name: str, **settings: Any) -> tuple[list[str], int]:
+    """Give the addresses and the TTL of a stored answer; without one there are none."""
+    wire = question(f"{name} A", **settings)
+    tail = server.table(Transport.UDP, "1").find(wire[2:], now)
+    if tail is None:
+        return [], 0
+    read = dns.message.from_wire(wire[:2] + tail)
+    assert (read.question[0].name.to_text(), read.answer[0].name.to_text()) == (name, name)
+    assert [one.to_wire() for one in read.options] == [
+        one.to_wire() for one in settings.get("options", [])
+    ]
+    return [one.to_text() for one in read.answer[0]], read.answer[0].ttl
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 20])
+@pytest.mark.parametrize("rotate", [False, True])
+def test_a_stored_answer_gets_its_ttls_where_it_is_and_goes_on_in_turn(
+    count: int, *, rotate: bool
+) -> None:
+    """J13, J19."""
+    records = tuple(a_record(number) for number in range(1, count + 1))
+    store = Storable(until=1.0, rotate=rotate, renew=_ages)
+    plugin = always(Reply(Response(answer=records), store=store))
+    server = server_of([plugin])
+    answer(server, "a.test A")
+    answer(server, "a.test A", use_edns=0, options=[COOKIE])
+    asked = len(plugin.asked)
+
+    seen = [_stored_at(server, now, "a.test.") for now in (0.5, 1.5, 1.75, 2.5, 3.5, 4.5)]
+
+    assert [ttl for _, ttl in seen] == [5, 4, 4, 3, 2, 1]
+    firsts = [found[0] for found, _ in seen]
+    assert len(set(firsts)) == (min(count, 6) if rotate else 1)
+    assert all(len(found) == count for found, _ in seen)
+    cookie = edns_option(10, b"another1")
+    other, ttl = _stored_at(server, 3.5, "A.tEst.", use_edns=0, options=[cookie])
+    assert (len(other), ttl) == (count, 2)
+    assert _stored_at(server, 4.75, "A.Test.")[1] == 1
+    for _ in range(2):
+        assert _stored_at(server, 5.0, "a.test.") == ([], 0)
+    assert len(plugin.asked) == asked
+
+
+def test_queries_answered_with_a_new_ttl_are_counted_like_others() -> None:
+    registry = Registry()
+    cell = registry.counter("hits_total", "").cell()
+    store = Storable(until=1.0, cells=(cell,), renew=_ages)
+    server = server_of(
+        [always(Reply(Response(answer=(a_record(),)), store=store))], registry=registry
+    )
+    answer(server, "a.test A")
+    for now in (0.5, 1.5, 2.5, 9.0):
+        _stored_at(server, now, "a.test.")
+
+    server.accounts.fold()
+    assert cell.value == 3
+
+
+def test_orders_that_are_written_anew_each_are_not_given_other_ttls() -> None:
+    alias = Record(wire_name("a.test"), 5, 5, wire_name("b.test"))
+    targets = tuple(Record(wire_name("b.test"), 1, 5, bytes((10, 0, 0, n))) for n in (1, 2))
+    store = Storable(until=1.0, rotate=True, renew=_ages)
+    server = server_of([always(Reply(Response(answer=(alias, *targets)), store=store))])
+    answer(server, "a.test A")
+
+    assert _stored_at(server, 0.5, "a.test.")[1] == 5
+    assert _stored_at(server, 1.5, "a.test.") == ([], 0)
+
+
 def test_a_stored_answer_is_not_for_other_flags() -> None:
     """J13: RD, CD and DO may change an answer."""
     plugin = always(Reply(Response(answer=(a_record(),)), store=Storable()))
