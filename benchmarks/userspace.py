@@ -28,7 +28,7 @@ from benchmarks import pings
 
 ROOT = Path(__file__).parents[1]
 HOST = "127.33.0.1"
-HTTP, CLOSING, BULK, ECHO, ECHO_ONCE, PING = 18080, 18081, 18082, 18083, 18084, 18085
+HTTP, CLOSING, BULK, ECHO, ECHO_OPEN, ECHO_ONCE, PING = range(18080, 18087)
 "Ports of the servers; a proxy listens at the same number on its own address."
 
 PROXIES = {"svcdns": "127.33.1.1", "peer": "127.33.1.2"}
@@ -45,6 +45,7 @@ from svcdns.metrics import Registry
 from svcdns.proxy.model import Backend, Exposure, ForwardingPlan, Frontend, PortId, ServicePlan
 
 host, front, others, *ports = sys.argv[1:]
+once = int(ports[-1].strip("u"))
 generation = 0
 
 def plan(port, protocol, front=front, name="p", target=None):
@@ -53,6 +54,7 @@ def plan(port, protocol, front=front, name="p", target=None):
         id=PortId("bench", f"{name}{port}", "", protocol), family=4,
         frontends=(Frontend(Exposure.CLUSTER_IP, front, port),),
         cluster=backends, any_usable=True, serving=backends,
+        responses="1" if port == once else "",
     )
 
 def whole():
@@ -107,7 +109,8 @@ worker_processes 1; daemon off; pid {folder}/stream.pid; error_log /dev/null;
 events {{ worker_connections 16384; }}
 stream {{
     server {{ listen {front}:{echo} udp; proxy_pass {host}:{echo}; proxy_timeout 60s; }}
-    server {{ listen {front}:{once} udp; proxy_pass {host}:{echo}; proxy_responses 1; }}
+    server {{ listen {front}:{open} udp; proxy_pass {host}:{open}; proxy_responses 1; }}
+    server {{ listen {front}:{once} udp; proxy_pass {host}:{once}; proxy_responses 1; }}
 }}
 """
 
@@ -198,8 +201,16 @@ def flows(front: str, seconds: float) -> float:
 
 
 def exchanges(front: str, seconds: float) -> float:
-    """The same, but every question comes from a new source port."""
+    """The same, but every question comes from a new source port, and has one answer."""
     return datagrams(front, ECHO_ONCE, seconds, fresh=True)
+
+
+def open_exchanges(front: str, seconds: float) -> float:
+    """The same, but svcdns has not been told that there is one answer.
+
+    nginx has: it would run out of sockets.
+    """
+    return datagrams(front, ECHO_OPEN, seconds, fresh=True)
 
 
 def datagrams(front: str, port: int, seconds: float, *, fresh: bool) -> float:
@@ -236,12 +247,15 @@ WORK: dict[str, tuple[str, Callable[[str, float], float]]] = {
     "bulk": ("Gbit", iperf),
     "UDP flows": ("datagram", flows),
     "UDP exchanges": ("exchange", exchanges),
+    "UDP exchanges, open end": ("exchange", open_exchanges),
 }
 
 
 def serve(stack: ExitStack, folder: Path) -> dict[str, dict[str, int]]:
     """Start servers and proxies; the proxies' process ids by kind of work and name."""
-    ports_by_use = {"http": HTTP, "closing": CLOSING, "echo": ECHO, "once": ECHO_ONCE}
+    ports_by_use = {
+        "http": HTTP, "closing": CLOSING, "echo": ECHO, "open": ECHO_OPEN, "once": ECHO_ONCE,
+    }  # fmt: skip
     names = {"folder": folder, "host": HOST, **ports_by_use}
     (folder / "http.conf").write_text(NGINX_HTTP.format(**names))
     (folder / "stream.conf").write_text(NGINX_STREAM.format(**names, front=PROXIES["peer"]))
@@ -250,10 +264,11 @@ def serve(stack: ExitStack, folder: Path) -> dict[str, dict[str, int]]:
     (folder / "haproxy.cfg").write_text(HAPROXY + "".join(stanzas))
     stack.enter_context(running("nginx", "-p", str(folder), "-c", str(folder / "http.conf")))
     stack.enter_context(running("iperf3", "-s", "-B", HOST, "-p", str(BULK)))
-    for port in (ECHO, ECHO_ONCE):
+    for port in (ECHO, ECHO_OPEN, ECHO_ONCE):
         stack.enter_context(running(sys.executable, "-c", UDP_ECHO, HOST, str(port)))
     stack.enter_context(running(sys.executable, "-c", TCP_ECHO, HOST, str(PING)))
-    ports = [str(HTTP), str(CLOSING), str(BULK), f"{ECHO}u", f"{ECHO_ONCE}u", str(PING)]
+    ports = [str(port) for port in (HTTP, CLOSING, BULK, PING)]
+    ports += [f"{port}u" for port in (ECHO, ECHO_OPEN, ECHO_ONCE)]
     own = running(sys.executable, "-c", SVCDNS, HOST, PROXIES["svcdns"], str(OTHERS), *ports)
     ours = stack.enter_context(own).pid
     haproxy = stack.enter_context(running("haproxy", "-db", "-f", str(folder / "haproxy.cfg"))).pid

@@ -14,12 +14,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from itertools import takewhile
 
-from svcdns.aio.datagrams import Name, boxes, renew
+from svcdns.aio.datagrams import Name, boxes
 from svcdns.aio.directloop import hub
-from svcdns.aio.poller import LEVEL, Poller
+from svcdns.aio.poller import Poller
 from svcdns.aio.refusal import Refuser
 from svcdns.aio.tcpconnection import OURS, SHORTAGES, Closed
 from svcdns.aio.udpsession import UdpSession
+from svcdns.aio.udpsockets import UdpSockets
 from svcdns.proxy.balancer import Endpoint
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.served import Served
@@ -55,6 +56,7 @@ class UdpRelay:
         """
         self.inbox, self.outbox = boxes(batches=batches)
         self.poller = Poller(loop, outer=hub(loop), before=self._begin, after=self.outbox.flush)
+        self.sockets = UdpSockets(self.poller)
         self.refuser = Refuser()
         self.clock = loop.time
         self.access = access
@@ -94,45 +96,30 @@ class UdpRelay:
             self._sweeper.cancel()
         for session in list(self.sessions):
             session.close("stopped")
+        self.sockets.close_spares()
         self.refuser.close()
         self.poller.stop()
 
     def open(self, frontend: "UdpFrontend", name: Name, tried: list[Endpoint]) -> UdpSession | None:
         """Begin a session for a client; None when no endpoint or no descriptor is to be had."""
+        if len(self.sessions) >= self.limit:
+            self._evict()
         family = frontend.need.listener.family
-        spare = self._evict(family) if len(self.sessions) >= self.limit else None
-        sock = spare or self._new_socket(family)
-        if sock is None:
+        try:
+            sock = self.sockets.take(family)
+        except OSError as error:
+            self._short(error)
             return None
         endpoint = self._connect(sock, frontend, self.inbox.host(name), tried)
         if endpoint is None:
-            self.poller.close(sock)
+            self.sockets.put_back(sock, family)
             return None
         session = UdpSession(self, frontend, name, endpoint, sock, len(tried) + 1)
-        if sock is spare:
-            self.poller.retarget(sock.fileno(), session)
-        else:
-            try:
-                self.poller.add(sock.fileno(), session, LEVEL)
-            except OSError as error:
-                sock.close()
-                self._short(error)
-                return None
+        self.poller.retarget(sock.fileno(), session)
         self.sessions[session] = None
         endpoint.active += 1
         endpoint.connections += 1
         return session
-
-    def _new_socket(self, family: int) -> socket.socket | None:
-        """Open a socket; None without descriptors, after which there is room for the next one."""
-        kind = socket.AF_INET if family == 4 else socket.AF_INET6
-        try:
-            return socket.socket(kind, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        except OSError as error:
-            self._short(error)
-            if error.errno in SHORTAGES and self.sessions:
-                self._evict(0)
-            return None
 
     def _connect(
         self, sock: socket.socket, frontend: "UdpFrontend", host: str, tried: list[Endpoint]
@@ -154,19 +141,20 @@ class UdpRelay:
             return endpoint
 
     def _short(self, error: OSError) -> None:
+        """Make room for the next session when there was none for this one."""
         if not self._warned:
             self._warned = True
             self._warn(f"UDP sessions end early to make room for new ones: {error.strerror}")
+        if error.errno in SHORTAGES:
+            if self.sessions:
+                self._evict()
+            self.sockets.close_spares()
 
-    def _evict(self, family: int) -> socket.socket | None:
-        """End the session longest idle; its socket, as good as new, if it is of *family*."""
+    def _evict(self) -> None:
+        """End the session longest idle."""
         self.evicted += 1
         session = next(iter(self.sessions))
-        sock = session.leave("made room")
-        if session.frontend.need.listener.family == family and renew(sock):
-            return sock
-        self.poller.close(sock)
-        return None
+        self.sockets.put_back(session.leave("made room"), session.frontend.need.listener.family)
 
     def _sweep(self) -> None:
         now = self.clock()

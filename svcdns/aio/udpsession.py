@@ -116,6 +116,15 @@ class UdpSession:
                 self._unanswered = None
                 self._tried.clear()
             self.received += 1
+            responses = self.frontend.served.responses
+            if responses and self.received >= self.sent * responses:
+                self._answered()
+                return
+
+    def _answered(self) -> None:
+        """All is said: the socket is the next client's."""
+        relay, family = self._relay, self.frontend.need.listener.family
+        relay.sockets.put_back(self.leave("answered"), family)
 
     def _refused(self) -> None:
         """The endpoint is not there: go on with another one, with the datagram that was lost."""

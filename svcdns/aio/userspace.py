@@ -32,6 +32,7 @@ from svcdns.proxy.proxyprotocol import VERSIONS
 from svcdns.proxy.served import EMPTY_RESPONSE, Served, networks
 from svcdns.proxy.topology import MAX_WEIGHT, hint_weight
 from svcdns.proxy.traffic import publish
+from svcdns.proxy.udplife import MAX_RESPONSES, OPEN_END, responses
 
 DESCRIPTORS_KEPT = 128
 """Descriptors left to the rest of the process: API connections, DNS sockets, pipes for splicing."""
@@ -181,6 +182,12 @@ class UserspaceProxy:
             self._log.warning(
                 "%s: svcdns.io/retry: %r is not %s; nothing is said twice",
                 service.id, service.retry, EMPTY_RESPONSE,
+            )  # fmt: skip
+        if responses(service.responses, ()) is None:
+            self._log.warning(
+                "%s: svcdns.io/responses: %r is neither %s nor a number from 1 to %d; "
+                "sessions end when they idle",
+                service.id, service.responses, OPEN_END, MAX_RESPONSES,
             )  # fmt: skip
 
     def _let_go(self, served: Served, gone: list[Endpoint]) -> None:

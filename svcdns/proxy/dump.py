@@ -111,6 +111,8 @@ def _details(service: ServicePlan) -> Iterator[str]:
         yield f"PROXY protocol: {service.proxy_protocol}"
     if service.retry:
         yield f"retry: {service.retry}"
+    if service.responses:
+        yield f"responses: {service.responses}"
     if service.preferred:
         yield f"by hints, {service.hint_weight} times as often: {_backends(service.preferred)}"
     for one in service.left_out:

@@ -129,6 +129,8 @@ class ServicePlan(Struct, frozen=True, gc=False):
     "Value of the ``svcdns.io/retry`` annotation; userspace only."
     hint_weight: str = ""
     "Value of the ``svcdns.io/hint-weight`` annotation; userspace only."
+    responses: str = ""
+    "Value of the ``svcdns.io/responses`` annotation; userspace only."
     preferred: tuple[Backend, ...] = ()
     "Those of :attr:`cluster` that hints mean for this node, where a weight says how much more."
 

@@ -51,6 +51,7 @@ BALANCE_ANNOTATION = "svcdns.io/balance"
 PROXY_PROTOCOL_ANNOTATION = "svcdns.io/proxy-protocol"
 RETRY_ANNOTATION = "svcdns.io/retry"
 HINT_WEIGHT_ANNOTATION = "svcdns.io/hint-weight"
+RESPONSES_ANNOTATION = "svcdns.io/responses"
 TRIGGER_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
 
 AFFINITY_SECONDS = 10800
@@ -155,6 +156,7 @@ def _plan_port(
         annotations.get(PROXY_PROTOCOL_ANNOTATION, "").strip(),
         annotations.get(RETRY_ANNOTATION, "").strip(),
         weight,
+        annotations.get(RESPONSES_ANNOTATION, "").strip(),
         usable.preferred,
     )
     return plan, candidates

@@ -7,6 +7,7 @@ from svcdns.proxy.balancer import Balancer, Endpoint, Random, State
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.model import Backend, Policy, ServicePlan
 from svcdns.proxy.outlier import EjectionRules
+from svcdns.proxy.udplife import responses
 
 CONNECT_SECONDS_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0)
 """Buckets of the connect time: from a fast loopback to Envoy's connect time-out."""
@@ -43,6 +44,8 @@ class Served:
         self.balancer = Balancer(random, rules)
         self.leaving: set[Endpoint] = set()
         "Endpoints that are out of the plan but still have connections."
+        self.responses = 0
+        "Datagrams that answer each datagram of a client; 0: nobody knows."
         self.retries = 0
         self.ejections = 0
         self.failures = 0
@@ -53,11 +56,13 @@ class Served:
         self.retired_received = 0
         self.retired_connections = 0
         self._own = own
-        self.balancer.update(plan, now)
+        self.update(plan, now)
 
     def update(self, plan: ServicePlan, now: float) -> list[Endpoint]:
         """Take over a new plan of the same service port; give back the endpoints that left."""
         self.plan = plan
+        if plan.id.protocol == "UDP":
+            self.responses = responses(plan.responses, [f.port for f in plan.frontends]) or 0
         gone = self.balancer.update(plan, now)
         self.leaving.update(gone)
         self.retire()

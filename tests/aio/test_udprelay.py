@@ -11,7 +11,7 @@ import pytest
 from svcdns.aio.udprelay import UdpFrontend
 from svcdns.aio.userspace import UserspaceProxy
 from svcdns.proxy.udplife import EXCHANGE_SECONDS, FLOW_SECONDS
-from tests.support.endpoints import datagram_endpoints, receive, until
+from tests.support.endpoints import address, datagram_endpoints, receive, until
 from tests.support.plans import forwarding_plan
 from tests.support.relays import proxying
 from tests.support.udprelays import PLACES, client, relay, udp_plan
@@ -167,6 +167,78 @@ class TestSessions:
                 assert not relay(proxy).sessions
                 b.send(b"2")
                 assert await receive(b) == b"2"
+
+
+class TestAnswersThatAreCounted:
+    """With ``svcdns.io/responses``, as nginx's ``proxy_responses``."""
+
+    async def test_a_session_is_over_when_all_answers_are_there(self) -> None:
+        async with (
+            datagram_endpoints(1, lambda data: [data, data]),
+            proxying(udp_plan(PLACES[0], responses="2")) as proxy,
+        ):
+            with client() as sock:
+                sock.send(b"x")
+                assert await receive(sock) == b"x"
+                assert await receive(sock) == b"x"
+                assert not relay(proxy).sessions
+                (served,) = proxy.services.values()
+                (endpoint,) = served.endpoints()
+                assert (endpoint.connections, endpoint.active) == (1, 0)
+
+    async def test_two_questions_at_once_have_both_answers(self) -> None:
+        """As the C library asks for both families, from one port."""
+        async with datagram_endpoints(1), proxying(udp_plan(PLACES[0], responses="1")) as proxy:
+            with client() as sock:
+                for _ in range(20):
+                    sock.send(b"A")
+                    sock.send(b"AAAA")
+                    assert {await receive(sock), await receive(sock)} == {b"A", b"AAAA"}
+            assert not relay(proxy).sessions
+
+    async def test_an_answer_too_late_is_nobodys(self) -> None:
+        """Not even the client's who has the socket now."""
+        async with (
+            datagram_endpoints(1) as servers,
+            proxying(udp_plan(PLACES[0], responses="1")) as proxy,
+        ):
+            with client() as a, client() as b:
+                a.send(b"1")
+                assert await receive(a) == b"1"
+                ((_, old),) = servers[0].taken
+                servers[0].send(b"once more", old)
+                b.send(b"2")
+                assert await receive(b) == b"2"
+                servers[0].send(b"once more", old)
+                b.send(b"3")
+                assert await receive(b) == b"3"
+                assert len(proxy._open) == 1
+
+    async def test_without_all_answers_the_session_idles(self) -> None:
+        async with (
+            datagram_endpoints(1, lambda data: [data][: data != b"lost"]),
+            proxying(udp_plan(PLACES[0], responses="1")) as proxy,
+        ):
+            with client() as sock:
+                sock.send(b"lost")
+                sock.send(b"found")
+                assert await receive(sock) == b"found"
+                (session,) = relay(proxy).sessions
+                assert (session.sent, session.received) == (2, 1)
+
+    async def test_dns_has_one_answer_until_the_annotation_says_otherwise(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for text, expected in (("", 1), ("any", 0), ("nothing", 0), ("2", 2)):
+            plan = udp_plan(PLACES[0], front=f"{address(1)}:53", responses=text)
+            async with proxying(plan) as proxy:
+                (served,) = proxy.services.values()
+                assert served.responses == expected, text
+        (line,) = caplog.messages
+        assert line == (
+            "ns-1/web/UDP: svcdns.io/responses: 'nothing' is neither any nor a number from 1 to 1000; "
+            "sessions end when they idle"
+        )
 
 
 async def test_without_source_ports_no_endpoint_is_blamed() -> None:

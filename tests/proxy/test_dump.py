@@ -34,6 +34,7 @@ def stored() -> Store:
                 "svcdns.io/balance": "round-robin",
                 "svcdns.io/proxy-protocol": "v1",
                 "svcdns.io/retry": "empty-response",
+                "svcdns.io/responses": "1",
             },
         ),
         slice_of("web", [endpoint("p3"), endpoint("p4", "unready")]),
@@ -54,6 +55,7 @@ shop/web:http/TCP IPv4  ClusterIP     10.96.5.5:80        Cluster  forward  10.2
     balance: round-robin
     PROXY protocol: v1
     retry: empty-response
+    responses: 1
     left out: 10.244.2.22:8080: not ready (R58)
 health check of shop/web at port 31000: 0 ready here
 unused addresses are dropped in: 10.96.0.0/16, fd00:10:96::/112 (R25)

@@ -65,6 +65,7 @@ def test_a_whole_plan() -> None:
             "svcdns.io/balance": " least-connections ",
             "svcdns.io/proxy-protocol": "v2",
             "svcdns.io/retry": "empty-response",
+            "svcdns.io/responses": " 1 ",
             "svcdns.io/hint-weight": "4",
         },
     )
@@ -92,6 +93,7 @@ def test_a_whole_plan() -> None:
         balance="least-connections",
         proxy_protocol="v2",
         retry="empty-response",
+        responses="1",
         hint_weight="4",
     )
 

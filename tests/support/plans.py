@@ -35,6 +35,7 @@ def service_plan(
     proxy_protocol: str = "",
     retry: str = "",
     hint_weight: str = "",
+    responses: str = "",
     preferred: tuple[str, ...] = (),
 ) -> ServicePlan:
     """Make a service port with one frontend, ``address:port``."""
@@ -56,6 +57,7 @@ def service_plan(
         proxy_protocol=proxy_protocol,
         retry=retry,
         hint_weight=hint_weight,
+        responses=responses,
         preferred=backends(*preferred),
     )
 

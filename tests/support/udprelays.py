@@ -14,8 +14,8 @@ from tests.support.relays import FRONT, FRONT_ADDRESS
 PLACES = [f"{address(2000 + n)}:9000" for n in range(3)]
 
 
-def udp_plan(*names: str, **more: object) -> ServicePlan:
-    return service_plan(FRONT, *names, protocol="UDP", **more)  # type: ignore[arg-type]
+def udp_plan(*names: str, front: str = FRONT, **more: object) -> ServicePlan:
+    return service_plan(front, *names, protocol="UDP", **more)  # type: ignore[arg-type]
 
 
 @contextmanager
