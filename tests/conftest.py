@@ -17,6 +17,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 CLONE_NEWNET = 0x40000000
 
@@ -43,6 +44,10 @@ def pytest_report_header() -> str:
         return f"loopback: this machine's, with all that runs on it ({_WHY_NOT})"
     return "loopback: the suite's own"
 
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 PURE = {"corefile", "dns", "kube", "plugins", "proxy", "zones"}
 """Folders whose tests meet nothing but code: what fails there fails again."""

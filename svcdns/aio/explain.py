@@ -29,7 +29,10 @@ from svcdns.plugins.build import Configuration, build
 from svcdns.plugins.clusters import Clusters
 
 ANSWER_SECONDS = 3.0
-"""How long a running server is waited for."""
+"""How long a running server is waited for before it is asked again."""
+
+TRIES = 3
+"""How often it is asked (dig's ``+tries``): datagrams get lost, and machines stall."""
 
 LOOK = 0.05
 """Seconds between looks whether a cluster has been listed."""
@@ -142,8 +145,24 @@ def _by_kubeconfig(source: ApiSource, path: str) -> ApiSource:
     return replace(source, endpoint="", tls=(), kubeconfig=path, context="")
 
 
+def _answer(sock: socket.socket, wire: bytes) -> bytes:
+    """Send a query until something comes back.
+
+    Raises:
+        OSError: Nothing does.
+    """
+    for _ in range(TRIES - 1):
+        sock.send(wire)
+        try:
+            return sock.recv(65535)
+        except TimeoutError:
+            pass  # the datagram was lost, or somebody is late
+    sock.send(wire)
+    return sock.recv(65535)
+
+
 def ask_server(address: str, port: int, qname: bytes, qtype: int) -> Message:
-    """Put a question to a running server over UDP, and over TCP if it says so.
+    """Put a question to a running server over UDP, again when no answer comes.
 
     Raises:
         ConfigError: It does not answer.
@@ -155,8 +174,7 @@ def ask_server(address: str, port: int, qname: bytes, qtype: int) -> Message:
         with socket.socket(family, socket.SOCK_DGRAM) as sock:
             sock.settimeout(ANSWER_SECONDS)
             sock.connect((address, port))
-            sock.send(wire)
-            found = sock.recv(65535)
+            found = _answer(sock, wire)
             if not answers(wire, question_end(wire), found):
                 raise ConfigError(f"{where}: sent something that is no answer to the question")
     except OSError as error:

@@ -78,19 +78,28 @@ async def test_probes_and_metrics_are_served(tmp_path: Path) -> None:
 async def test_lame_duck_answers_with_ready_closed(tmp_path: Path) -> None:
     """Rule I7, corefile-features e."""
     health, ready = free_port(), free_port()
-    more = (f"health :{health} {{", "lameduck 1s", "}", f"ready :{ready}")
+    more = (f"health :{health} {{", "lameduck 50s", "}", f"ready :{ready}")
     async with (
         Resolver() as resolver,
         running(write(tmp_path / "Corefile", resolver.port, *more)) as server,
     ):
         server.process.send_signal(signal.SIGTERM)
-        await server.says("Going into lameduck mode for 1s")
+        await server.says("Going into lameduck mode for 50s")
 
         assert (await server.ask()).rcode() == dns.rcode.NOERROR
         assert await status(health, "/health") == 200
         with pytest.raises(aiohttp.ClientConnectorError):
             await status(ready, "/ready")
+
+
+async def test_lame_duck_ends_with_status_0(tmp_path: Path) -> None:
+    more = (f"health :{free_port()} {{", "lameduck 100ms", "}")
+    async with (
+        Resolver() as resolver,
+        running(write(tmp_path / "Corefile", resolver.port, *more)) as server,
+    ):
         assert await server.end() == 0
+    assert any("Going into lameduck mode for 100ms" in line for line in server.lines)
 
 
 async def test_a_query_under_way_is_answered_before_the_end(tmp_path: Path) -> None:
@@ -140,7 +149,7 @@ async def test_sigusr1_reloads_and_no_query_is_lost(tmp_path: Path) -> None:
             nonlocal asked
             while not done.is_set():
                 try:
-                    await server.ask(timeout=2.0)
+                    await server.ask(timeout=30.0)
                 except Exception as error:
                     lost.append(error)
                 asked += 1
@@ -153,11 +162,13 @@ async def test_sigusr1_reloads_and_no_query_is_lost(tmp_path: Path) -> None:
             write(path, resolver.port, f'log nothing.example "{turn}"')
             server.process.send_signal(signal.SIGUSR1)
             await until(partial(reloaded, turn + 1))
+            before = asked
+            await until(lambda before=before: asked > before)  # type: ignore[misc]
         done.set()
         await asyncio.gather(*loads)
 
     assert lost == []
-    assert asked > 20
+    assert asked > 5
 
 
 async def test_a_changed_corefile_is_taken_into_use(tmp_path: Path) -> None:
@@ -253,7 +264,7 @@ async def test_a_taken_port_ends_the_start_with_what_to_do(tmp_path: Path) -> No
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
-        _, errors = await asyncio.wait_for(process.communicate(), 15)
+        _, errors = await asyncio.wait_for(process.communicate(), 30)
 
     assert process.returncode == 1
     assert errors.decode() == (
@@ -324,7 +335,7 @@ class InProcess:
 
     async def ask(self, name: str) -> dns.message.Message:
         query = dns.message.make_query(name, "A")
-        return await dns.asyncquery.udp(query, "127.0.0.1", port=self.port, timeout=5)
+        return await dns.asyncquery.udp(query, "127.0.0.1", port=self.port, timeout=30)
 
 
 async def silent(source: ApiSource, store: Store, registry: Registry) -> None:
@@ -332,21 +343,19 @@ async def silent(source: ApiSource, store: Store, registry: Registry) -> None:
     await asyncio.Event().wait()
 
 
-async def test_without_an_api_server_it_starts_late_and_admits_ignorance(tmp_path: Path) -> None:
+async def test_without_an_api_server_it_starts_in_the_end_and_admits_ignorance(
+    tmp_path: Path,
+) -> None:
     """Rules I1 and I2."""
     made = InProcess(tmp_path / "Corefile", silent, timeout="1s")
     async with made.run() as task:
-        await made.says("waiting for Kubernetes API before starting server")
-        assert await status(made.ready, "/ready") == 503
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", made.port)
         await made.says("[WARNING] plugin/kubernetes: starting server with unsynced Kubernetes API")
         await made.says("svcdns-")
 
         assert (await made.ask("web.prod.svc.cluster.local.")).rcode() == dns.rcode.SERVFAIL
         assert await status(made.ready, "/ready") == 503
         os.kill(os.getpid(), signal.SIGTERM)
-        assert await asyncio.wait_for(task, 10) == 0
+        assert await asyncio.wait_for(task, 30) == 0
 
 
 async def test_a_server_that_hears_of_everything_starts_at_once(tmp_path: Path) -> None:
@@ -362,16 +371,22 @@ async def test_a_server_that_hears_of_everything_starts_at_once(tmp_path: Path) 
         assert (await made.ask("web.prod.svc.cluster.local.")).rcode() == dns.rcode.NXDOMAIN
         assert await status(made.ready, "/ready") == 200
         os.kill(os.getpid(), signal.SIGTERM)
-        assert await asyncio.wait_for(task, 10) == 0
+        assert await asyncio.wait_for(task, 30) == 0
 
 
-async def test_a_signal_while_waiting_for_the_api_ends_it(tmp_path: Path) -> None:
+async def test_while_the_api_is_waited_for_nobody_is_answered_and_a_signal_ends_it(
+    tmp_path: Path,
+) -> None:
+    """Rule I1."""
     made = InProcess(tmp_path / "Corefile", silent, timeout="60s")
     async with made.run() as task:
-        await made.says("waiting for Kubernetes API")
+        await made.says("waiting for Kubernetes API before starting server")
+        assert await status(made.ready, "/ready") == 503
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", made.port)
         os.kill(os.getpid(), signal.SIGTERM)
 
-        assert await asyncio.wait_for(task, 10) == 0
+        assert await asyncio.wait_for(task, 30) == 0
 
 
 async def test_credentials_that_cannot_be_used_end_the_start(tmp_path: Path) -> None:
@@ -381,7 +396,7 @@ async def test_credentials_that_cannot_be_used_end_the_start(tmp_path: Path) -> 
     made = InProcess(tmp_path / "Corefile", feed, timeout="60s")
     async with made.run() as task:
         with pytest.raises(ConfigError, match="kubeconfig /x: no such file"):
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, 30)
 
 
 async def test_credentials_that_cannot_be_used_fail_a_reload(tmp_path: Path) -> None:
@@ -401,7 +416,7 @@ async def test_credentials_that_cannot_be_used_fail_a_reload(tmp_path: Path) -> 
 
         assert (await made.ask("web.prod.svc.cluster.local.")).rcode() == dns.rcode.NXDOMAIN
         os.kill(os.getpid(), signal.SIGTERM)
-        assert await asyncio.wait_for(task, 10) == 0
+        assert await asyncio.wait_for(task, 30) == 0
 
 
 async def test_a_login_that_fails_when_we_answer_already_is_told_and_tried_again(
@@ -446,7 +461,7 @@ async def test_a_part_that_dies_ends_the_process(tmp_path: Path) -> None:
         await made.says("svcdns-")
         die.set()
 
-        assert await asyncio.wait_for(task, 10) == 1
+        assert await asyncio.wait_for(task, 30) == 1
     assert "[FATAL] a part of the server has died" in made.stream.getvalue()
 
 

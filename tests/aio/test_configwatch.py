@@ -49,7 +49,7 @@ def setting(tmp_path: Path) -> Setting:
 
 
 async def test_another_wish_is_noticed(setting: Setting) -> None:
-    async with setting.watched() as task, asyncio.timeout(10):
+    async with setting.watched() as task, asyncio.timeout(30):
         setting.path.write_text(f"{HEAD}mode: userspace\n")
         await task
 
@@ -61,7 +61,7 @@ async def test_a_mount_that_is_exchanged_as_kubelet_does_it_is_noticed(tmp_path:
     (tmp_path / "data").symlink_to("old")
     (tmp_path / "config.yaml").symlink_to("data/config.yaml")
     setting = Setting(tmp_path / "config.yaml", "")
-    async with setting.watched() as task, asyncio.timeout(10):
+    async with setting.watched() as task, asyncio.timeout(30):
         (tmp_path / "data.tmp").symlink_to("new")
         (tmp_path / "data.tmp").rename(tmp_path / "data")
         await task
@@ -79,7 +79,7 @@ async def test_a_file_that_cannot_be_used_changes_nothing_until_it_is_mended(
         setting.path.unlink()
         await until(lambda: "cannot be read; going on as before" in caplog.text)
         assert not task.done()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             setting.path.write_text(f"{HEAD}mode: userspace\n")
             await task
 

@@ -98,7 +98,7 @@ def test_timers_are_kept_while_relayed_sockets_are_always_ready(pair: Pair) -> N
     async def main() -> int:
         target, due = busy(pair), asyncio.Event()
         asyncio.get_running_loop().call_later(0.05, due.set)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await due.wait()
         return target.calls
 
@@ -111,7 +111,7 @@ def test_sockets_of_asyncio_are_served_while_relayed_ones_are_always_ready(
     async def main() -> bytes:
         busy(pair)
         other[1].send(b"y")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await asyncio.get_running_loop().sock_recv(other[0], 9)
 
     assert run(main()) == b"y"
@@ -120,7 +120,7 @@ def test_sockets_of_asyncio_are_served_while_relayed_ones_are_always_ready(
 def test_others_are_served_while_nothing_is_relayed(other: Pair) -> None:
     async def main() -> bytes:
         other[1].send(b"y")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await asyncio.get_running_loop().sock_recv(other[0], 9)
 
     assert run(main()) == b"y"
@@ -136,7 +136,7 @@ def test_another_thread_gets_through(pair: Pair, ready: bool) -> None:
         asked = asyncio.get_running_loop().call_soon_threadsafe
         thread = threading.Thread(target=lambda: asked(called.set))
         thread.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await called.wait()
         thread.join()
 
@@ -152,7 +152,7 @@ def test_a_signal_gets_through(pair: Pair, ready: bool) -> None:
         came, loop = asyncio.Event(), asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, came.set)
         loop.call_later(0.01, os.kill, os.getpid(), signal.SIGUSR1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await came.wait()
         loop.remove_signal_handler(signal.SIGUSR1)
 

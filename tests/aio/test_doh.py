@@ -12,6 +12,7 @@ import aiohttp
 import dns.message
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from svcdns.aio.connections import Limits
 from svcdns.aio.doh import DohListener
@@ -23,6 +24,7 @@ from svcdns.plugins.base import Ask, Drop, Handler, Outcome, Reply, Request
 from svcdns.plugins.commands import Delay, Transport
 from tests.support.certificates import Certificate, authority
 from tests.support.serving import Scripted, server_of
+from tests.support.streams import PATIENT
 from tests.support.waiting import until
 
 TYPE = "application/dns-message"
@@ -68,15 +70,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @contextlib.asynccontextmanager
-async def listening(
-    certificate: Certificate, limits: Limits | None = None
-) -> AsyncIterator[Serving]:
+async def listening(certificate: Certificate, limits: Limits = PATIENT) -> AsyncIterator[Serving]:
     upstreams = Upstreams()
     plugin, registry = Scripted(_answer), Registry()
     sock = open_socket("127.0.0.1", 0)
     port = sock.getsockname()[1]
     server = server_of([plugin], registry=registry)
-    listener = DohListener(sock, server, upstreams.settle, limits or Limits())
+    listener = DohListener(sock, server, upstreams.settle, limits)
     context = certificate.server_context()
     context.set_alpn_protocols(["h2", "http/1.1"])
     await listener.start(context)
@@ -100,7 +100,7 @@ async def run(*words: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    out, _ = await asyncio.wait_for(process.communicate(), 30)
     return out.decode()
 
 
@@ -222,18 +222,18 @@ async def test_the_end_waits_for_answers_that_are_owed(
 async def test_who_does_not_finish_a_request_is_closed(
     certificate: Certificate, sent: bytes
 ) -> None:
-    async with listening(certificate, Limits(read=0.2)) as serving:
+    async with listening(certificate, replace(PATIENT, read=0.2)) as serving:
         reader, writer = await asyncio.open_connection("127.0.0.1", serving.port, ssl=serving.tls)
         writer.write(sent)
 
         with contextlib.suppress(ConnectionResetError):
-            await asyncio.wait_for(reader.read(), 5)
+            await asyncio.wait_for(reader.read(), 30)
         await until(lambda: not serving.listener.connections)
         writer.transport.abort()
 
 
 async def test_idle_connections_end(certificate: Certificate) -> None:
-    async with listening(certificate, Limits(idle=0.2)) as serving:
+    async with listening(certificate, replace(PATIENT, idle=0.2)) as serving:
         reader, writer = await asyncio.open_connection("127.0.0.1", serving.port, ssl=serving.tls)
         writer.write(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
         assert b" 404 " in await reader.readline()
@@ -271,11 +271,11 @@ MANY = b"GET / HTTP/1.1\r\n" + b"".join(b"x-%d: y\r\n" % at for at in range(500)
 async def test_what_is_no_http_ends_the_connection_and_fills_no_log(
     certificate: Certificate, caplog: pytest.LogCaptureFixture, request_line: bytes
 ) -> None:
-    async with listening(certificate, Limits(read=2.0)) as serving:
+    async with listening(certificate, replace(PATIENT, read=2.0)) as serving:
         reader, writer = await asyncio.open_connection("127.0.0.1", serving.port, ssl=serving.tls)
         with contextlib.suppress(ConnectionError):
             writer.write(request_line)
-            answer = await asyncio.wait_for(reader.read(), 10)
+            answer = await asyncio.wait_for(reader.read(), 30)
             assert b" 200 " not in answer
         await until(lambda: not serving.listener.connections)
         writer.transport.abort()
@@ -291,7 +291,7 @@ async def test_requests_of_http1_may_be_pipelined(serving: Serving) -> None:
         line = b"GET /dns-query?dns=%s HTTP/1.1\r\nHost: a\r\n\r\n" % text.rstrip(b"=")
         writer.write(line)
     for count in (3, 1, 2, 30):
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
         size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
         answer = dns.message.from_wire(await reader.readexactly(size))
         assert len(answer.answer[0]) == count
@@ -308,7 +308,7 @@ async def test_a_body_in_the_smallest_chunks_is_read(serving: Serving) -> None:
     for octet in wire:
         writer.write(b"1\r\n%c\r\n" % octet)
     writer.write(b"0\r\n\r\n")
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
 
     assert b" 200 " in head
     writer.transport.abort()
@@ -317,13 +317,13 @@ async def test_a_body_in_the_smallest_chunks_is_read(serving: Serving) -> None:
 async def test_one_connection_too_many_takes_the_place_of_the_idlest(
     certificate: Certificate,
 ) -> None:
-    async with listening(certificate, Limits(connections=2)) as serving:
+    async with listening(certificate, replace(PATIENT, connections=2)) as serving:
         opened = [
             await asyncio.open_connection("127.0.0.1", serving.port, ssl=serving.tls)
             for _ in range(3)
         ]
         with contextlib.suppress(ConnectionResetError):
-            assert await asyncio.wait_for(opened[0][0].read(), 5) == b""
+            assert await asyncio.wait_for(opened[0][0].read(), 30) == b""
 
         for reader, writer in opened[1:]:
             writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -106,10 +106,10 @@ async def test_udp_answers_text_with_text_and_dns_with_dns(demo: Demo) -> None:
         ("A", "127.199.0.1"),
     ):
         query = dns.message.make_query("who.am.i.", rrtype)
-        answer = await dns.asyncquery.udp(query, "127.199.0.1", 5, PORT)
+        answer = await dns.asyncquery.udp(query, "127.199.0.1", 30, PORT)
         assert [str(record) for record in answer.answer[0]] == [expected]
     query = dns.message.make_query("who.am.i.", "MX")
-    assert (await dns.asyncquery.udp(query, "127.199.0.1", 5, PORT)).answer == []
+    assert (await dns.asyncquery.udp(query, "127.199.0.1", 30, PORT)).answer == []
 
 
 @pytest.mark.parametrize("data", [b"", b"hello\n", b"\x00" * 12, b"\xff" * 2000])
@@ -197,7 +197,7 @@ async def test_connections_are_bounded(
 
     reader, extra = await asyncio.open_connection("127.199.0.1", PORT)
 
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), 30) == b""
     for _, writer in [*kept, (reader, extra)]:
         writer.close()
         await writer.wait_closed()
@@ -207,7 +207,7 @@ async def test_run_follows_the_store(demo: Demo) -> None:
     task = asyncio.create_task(demo.echo.run())
     demo.store.apply(made("a", "http", "127.199.0.1"))
     try:
-        await asyncio.wait_for(demo.echo.settled.wait(), 10)
+        await asyncio.wait_for(demo.echo.settled.wait(), 30)
     finally:
         task.cancel()
     assert (await get("127.199.0.1")).startswith("default/a ")

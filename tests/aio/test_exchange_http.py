@@ -81,7 +81,7 @@ async def site(certificate: Certificate) -> AsyncIterator[Site]:
 async def run(exchanges: HttpExchanges, command: Exchange | Fetch) -> Result:
     future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
     exchanges.start(command, future.set_result)
-    return await asyncio.wait_for(future, 10)
+    return await asyncio.wait_for(future, 30)
 
 
 def upstream(site: Site, certificate: Certificate, **more: str) -> Upstream:

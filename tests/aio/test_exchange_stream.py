@@ -9,6 +9,7 @@ import pytest_asyncio
 from svcdns.aio.exchange_stream import MAX_CONNECTIONS, StreamExchanges
 from svcdns.plugins.commands import Exchange, Exchanged, Result, Transport, Unanswered, Upstream
 from tests.support.certificates import Certificate, authority
+from tests.support.ports import free_port
 from tests.support.resolver import ADDRESS, Resolver, Step
 
 QUERY = dns.message.make_query("www.example.org.", "A")
@@ -34,11 +35,11 @@ def upstream(port: int, **more: object) -> Upstream:
 
 
 async def ask(
-    exchanges: StreamExchanges, where: Upstream, *, timeout: float = 5.0, **more: float
+    exchanges: StreamExchanges, where: Upstream, *, timeout: float = 30.0, **more: float
 ) -> Result:
     future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
     exchanges.start(Exchange(where, WIRE, timeout, **more), future.set_result)
-    return await asyncio.wait_for(future, 10)
+    return await asyncio.wait_for(future, 60)
 
 
 def address(result: Result) -> str:
@@ -73,7 +74,8 @@ async def test_many_queries_at_once_use_a_bounded_number_of_connections(
 
 async def test_an_answer_may_overtake_another(exchanges: StreamExchanges) -> None:
     """RFC 7766 §6.2.1.1: matched by ID, not by order."""
-    steps = [Step(delay=0.2)] * MAX_CONNECTIONS
+    gate = asyncio.Event()
+    steps = [Step(gate=gate)] * MAX_CONNECTIONS
     async with Resolver(steps) as resolver:
         slow = [
             asyncio.ensure_future(ask(exchanges, upstream(resolver.port)))
@@ -84,6 +86,7 @@ async def test_an_answer_may_overtake_another(exchanges: StreamExchanges) -> Non
 
         assert address(fast) == ADDRESS
         assert not any(one.done() for one in slow)
+        gate.set()
         assert {address(result) for result in await asyncio.gather(*slow)} == {ADDRESS}
 
 
@@ -112,6 +115,7 @@ async def test_a_silent_connection_is_not_used_again(exchanges: StreamExchanges)
         silent = await ask(exchanges, upstream(resolver.port), timeout=0.05)
         assert isinstance(silent, Unanswered)
         assert silent.timeout
+        await resolver.received(2)
 
         assert address(await ask(exchanges, upstream(resolver.port))) == ADDRESS
         assert resolver.connections == 2
@@ -146,8 +150,7 @@ async def test_an_answer_to_another_query_is_passed_over(
 
 
 async def test_a_closed_port_is_refused_at_once(exchanges: StreamExchanges) -> None:
-    async with Resolver() as resolver:
-        port = resolver.port
+    port = free_port()
 
     result = await ask(exchanges, upstream(port), timeout=60.0)
 

@@ -71,7 +71,7 @@ async def read(
     future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
     upstream = Upstream("127.0.0.1", port, Transport.TCP)
     transfers.start(ReadZone(upstream, QUERY, take, finish, timeout, total), future.set_result)
-    return await asyncio.wait_for(future, 10)
+    return await asyncio.wait_for(future, 30)
 
 
 ANSWER = b"ID\x80\0"
@@ -141,7 +141,9 @@ async def test_what_goes_wrong_is_said(
     transfers: ZoneTransfers, primary: Primary, take: Callable[[bytes], bool], problem: str
 ) -> None:
     async with listening(primary) as port:
-        result = await read(transfers, port, take, timeout=0.3)
+        result = await read(
+            transfers, port, take, timeout=0.3 if problem == "i/o timeout" else 30.0
+        )
         await until(lambda: not primary.open)
 
     assert isinstance(result, Unanswered)

@@ -135,14 +135,15 @@ async def test_a_kubeconfig_leads_to_the_cluster_of_a_corefile(
 
 
 @contextmanager
-def _answering(answer: Callable[[bytes], bytes]) -> Iterator[int]:
-    """A server that answers one question."""
+def _answering(answer: Callable[[bytes], bytes], lost: int = 0) -> Iterator[int]:
+    """A server that answers one question, after so many that were lost."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
-        sock.settimeout(10)
+        sock.settimeout(30)
 
         def serve() -> None:
-            wire, client = sock.recvfrom(4096)
+            for _ in range(lost + 1):
+                wire, client = sock.recvfrom(4096)
             sock.sendto(answer(wire), client)
 
         thread = threading.Thread(target=serve)
@@ -164,6 +165,26 @@ def test_a_running_server_is_asked() -> None:
         message = shell.ask_server("127.0.0.1", port, from_text("web.example"), RRType.A)
 
     assert [record_to_text(one) for one in message.answer] == ["web.example. 5 IN A 192.0.2.7"]
+
+
+def test_a_question_that_was_lost_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(shell, "TRIES", 600)
+    with _answering(_reply, lost=2) as port:
+        message = shell.ask_server("127.0.0.1", port, from_text("web.example"), RRType.A)
+
+    assert [record_to_text(one) for one in message.answer] == ["web.example. 5 IN A 192.0.2.7"]
+
+
+def test_a_server_that_does_not_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "ANSWER_SECONDS", 0.01)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"server 127.0.0.1 port {port}: timed out"):
+            shell.ask_server("127.0.0.1", port, from_text("web.example"), RRType.A)
+        questions = [silent.recv(4096) for _ in range(shell.TRIES)]
+    assert len(set(questions)) == 1
 
 
 @pytest.mark.parametrize(

@@ -417,5 +417,5 @@ async def test_the_loop_is_free_between_the_items_of_a_list() -> None:
                     sizes.add(len(feed.store.services))
                     await asyncio.sleep(0)
 
-            await asyncio.wait_for(look(), 10)
+            await asyncio.wait_for(look(), 30)
             assert len([size for size in sizes if 0 < size < 500]) > 0

@@ -115,7 +115,7 @@ async def test_running_looks_until_it_is_cancelled(tmp_path: Path) -> None:
 async def test_without_an_interval_the_file_is_read_once(tmp_path: Path) -> None:
     seen = Seen()
 
-    await asyncio.wait_for(seen.watcher(tmp_path / "missing").run(), 5)
+    await asyncio.wait_for(seen.watcher(tmp_path / "missing").run(), 30)
 
     assert seen.contents == [None]
 

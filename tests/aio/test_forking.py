@@ -13,7 +13,7 @@ async def heard(child: Child) -> bytes:
     loop = asyncio.get_running_loop()
     found = b""
     with child.channel:
-        while data := await asyncio.wait_for(loop.sock_recv(child.channel, 4096), 10):
+        while data := await asyncio.wait_for(loop.sock_recv(child.channel, 4096), 30):
             found += data
     return found
 
@@ -67,7 +67,7 @@ async def test_what_a_child_does_to_its_loop_leaves_the_parent_s_alone() -> None
         assert await reap(child.pid) in (0, FAILED)
         theirs.send(b"x")
 
-        await asyncio.wait_for(read.wait(), 10)
+        await asyncio.wait_for(read.wait(), 30)
         loop.remove_reader(ours.fileno())
 
 

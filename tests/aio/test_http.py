@@ -70,7 +70,7 @@ async def test_without_descriptors_a_line_is_logged_and_the_probe_waits(
             await until(lambda: caplog.records)
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(probe, b"GET /health HTTP/1.0\r\n\r\n")
-        answer = await asyncio.wait_for(loop.sock_recv(probe, 1000), 10)
+        answer = await asyncio.wait_for(loop.sock_recv(probe, 1000), 30)
 
     assert answer.startswith(b"HTTP/1.0 200 OK")
     (record,) = caplog.records
@@ -199,7 +199,7 @@ async def test_a_client_that_sends_nonsense_is_answered_with_an_error(served: Si
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"\x16\x03\x01\x00garbage\r\n\r\n")
 
-    assert b"400" in await asyncio.wait_for(reader.read(100), 5)
+    assert b"400" in await asyncio.wait_for(reader.read(100), 30)
     writer.close()
     assert (await get(f"http://127.0.0.1:{port}/health"))[0] == 200
 

@@ -16,12 +16,14 @@ from h2.events import (
     StreamReset,
 )
 from h2.settings import SettingCodes
+from msgspec.structs import replace
 
 from svcdns.aio.connections import Limits
 from svcdns.aio.http2 import Http2
 from svcdns.aio.turns import Turns
 from svcdns.dns.http2 import MAX_RESETS, MAX_STREAMS, Request
 from svcdns.plugins.base import HttpAnswer
+from tests.support.streams import PATIENT
 from tests.support.waiting import pace, until
 
 GET = [(":method", "GET"), (":scheme", "https"), (":authority", "a"), (":path", "/x")]
@@ -66,13 +68,13 @@ class Pair:
     """A server and a client that speak through memory."""
 
     def __init__(
-        self, size: int = 10, turns: Turns | None = None, limits: Limits | None = None
+        self, size: int = 10, turns: Turns | None = None, limits: Limits = PATIENT
     ) -> None:
         self.size = size
         self.hold = asyncio.Event()
         self.hold.set()
         self.asked: list[Request] = []
-        self.server = Http2(self._answer, limits or Limits(), turns or Turns(3600.0))
+        self.server = Http2(self._answer, limits, turns or Turns(3600.0))
         self.transport = _Transport()
         self.client = H2Connection(H2Configuration(client_side=True))
         self.client.initiate_connection()
@@ -297,7 +299,7 @@ async def test_an_answer_is_one_piece_that_a_tls_record_holds() -> None:
 
 async def test_no_more_answers_are_made_than_the_client_takes_and_it_has_to_in_time() -> None:
     """RFC 9113 §10.5: a client without room is a client that does not read."""
-    pair = Pair(size=40_000, limits=Limits(write=0.1, idle=30.0))
+    pair = Pair(size=40_000, limits=replace(PATIENT, write=0.1))
     pair.client.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
     for _ in range(50):
         pair.ask()
@@ -309,10 +311,10 @@ async def test_no_more_answers_are_made_than_the_client_takes_and_it_has_to_in_t
 
 @pytest.mark.parametrize("flood", ["nothing", "pings", "settings", "half a request"])
 async def test_a_client_that_asks_nothing_is_closed_whatever_it_says(flood: str) -> None:
-    pair = Pair(limits=Limits(read=0.1, idle=30.0))
+    pair = Pair(limits=replace(PATIENT, read=0.1))
     if flood == "half a request":
         pair.client.send_headers(1, POST)
-    end = asyncio.get_running_loop().time() + 10
+    end = asyncio.get_running_loop().time() + 30
     while not pair.transport.closed and asyncio.get_running_loop().time() < end:
         if flood == "pings":
             pair.client.ping(b"12345678")
@@ -328,9 +330,9 @@ async def test_a_client_that_asks_nothing_is_closed_whatever_it_says(flood: str)
 
 
 async def test_half_a_request_ends_the_connection_though_others_are_answered() -> None:
-    pair = Pair(limits=Limits(read=0.1, idle=30.0))
+    pair = Pair(limits=replace(PATIENT, read=0.1))
     pair.client.send_headers(pair.client.get_next_available_stream_id(), POST)
-    end = asyncio.get_running_loop().time() + 10
+    end = asyncio.get_running_loop().time() + 30
     while not pair.transport.closed and asyncio.get_running_loop().time() < end:
         pair.ask()
         pair.exchange()
@@ -355,7 +357,7 @@ async def test_a_client_that_waits_for_a_slow_answer_is_neither_idle_nor_late() 
 
 
 async def test_requests_beyond_what_may_be_under_way_wait() -> None:
-    pair = Pair(limits=Limits(under_way=3))
+    pair = Pair(limits=replace(PATIENT, under_way=3))
     pair.hold.clear()
     for _ in range(10):
         pair.ask()

@@ -31,10 +31,15 @@ from tests.support.corefile import Outside, directives
 from tests.support.ports import free_port
 from tests.support.serving import always
 
+PATIENCE = directives("timeouts {\nread 60s\nwrite 60s\nidle 60s\n}")
+"""For clients that may stall in the middle of what they do, because we are in one process."""
+
 
 def server(
     port: int, rcode: int = 0, *more: Plugin, address: str = "127.0.0.1", scheme: str = "dns"
 ) -> Server:
+    if not any(isinstance(one, timeouts.Timeouts) for one in more):
+        more += (timeouts.setup(PATIENCE, Outside().context()),)
     return Server(
         Listen(scheme, (address,) if address else (), port),
         [Block((ROOT,), [always(Reply(Response(rcode=rcode)))], beside=more)],
@@ -56,8 +61,8 @@ async def listeners() -> AsyncIterator[Listeners]:
 
 async def ask(port: int, address: str = "127.0.0.1") -> tuple[int, int]:
     query = dns.message.make_query("a.example.", "A")
-    over_udp = await dns.asyncquery.udp(query, address, port=port, timeout=5)
-    over_tcp = await dns.asyncquery.tcp(query, address, port=port, timeout=5)
+    over_udp = await dns.asyncquery.udp(query, address, port=port, timeout=30)
+    over_tcp = await dns.asyncquery.tcp(query, address, port=port, timeout=30)
     return over_udp.rcode(), over_tcp.rcode()
 
 
@@ -181,7 +186,7 @@ async def test_closing_waits_for_nobody(listeners: Listeners) -> None:
 
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), 30) == b""
     writer.close()
 
 
@@ -221,7 +226,7 @@ def test_timeouts_set_the_limits_of_connections() -> None:
     )
 
     assert limits_of(server(53, 0, plugin)) == Limits(read=7.0, queries=9)
-    assert limits_of(server(53)) == Limits()
+    assert limits_of(server(53, 0, timeouts.Timeouts())) == Limits()
 
 
 def secured(port: int, scheme: str, certificate: Certificate, rcode: int = 3) -> Server:
@@ -233,7 +238,7 @@ def secured(port: int, scheme: str, certificate: Certificate, rcode: int = 3) ->
 async def over_tls(port: int, certificate: Certificate) -> int:
     query = dns.message.make_query("a.example.", "A")
     answer = await dns.asyncquery.tls(
-        query, "127.0.0.1", port=port, timeout=5, verify=certificate.authority
+        query, "127.0.0.1", port=port, timeout=30, verify=certificate.authority
     )
     return answer.rcode()
 
@@ -319,7 +324,7 @@ async def test_without_a_certificate_a_tls_block_is_served_in_the_clear(
     await listeners.change([server(port, 3, scheme="tls")])
 
     query = dns.message.make_query("a.example.", "A")
-    answer = await dns.asyncquery.tcp(query, "127.0.0.1", port=port, timeout=5)
+    answer = await dns.asyncquery.tcp(query, "127.0.0.1", port=port, timeout=30)
     assert answer.rcode() == 3
 
 
@@ -347,8 +352,8 @@ async def test_clients_have_to_show_a_certificate_when_the_corefile_says_so(
     known.load_cert_chain(certificate.certificate, certificate.key)
 
     with pytest.raises((ssl.SSLError, EOFError, ConnectionError)):
-        await dns.asyncquery.tls(query, "127.0.0.1", port=port, timeout=5, ssl_context=stranger)
-    answer = await dns.asyncquery.tls(query, "127.0.0.1", port=port, timeout=5, ssl_context=known)
+        await dns.asyncquery.tls(query, "127.0.0.1", port=port, timeout=30, ssl_context=stranger)
+    answer = await dns.asyncquery.tls(query, "127.0.0.1", port=port, timeout=30, ssl_context=known)
     assert answer.rcode() == 3
 
 
@@ -362,7 +367,7 @@ async def test_old_versions_of_tls_are_refused(listeners: Listeners, tmp_path: P
             *words, version, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        out, _ = await asyncio.wait_for(process.communicate(), 10)
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
         connected[version] = b"BEGIN CERTIFICATE" in out
 
     assert connected == {"-tls1_1": False, "-tls1_2": True, "-tls1_3": True}

@@ -259,7 +259,7 @@ async def test_a_huge_file_is_refused_without_being_read(watched: Watched, tmp_p
 async def test_a_pipe_is_not_read(watched: Watched, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
 
-    assert not await asyncio.wait_for(watched.settle(), 10)
+    assert not await asyncio.wait_for(watched.settle(), 30)
 
 
 async def test_a_directory_that_vanishes_keeps_its_last_state(
@@ -294,7 +294,7 @@ async def test_run_takes_up_changes_by_itself(watched: Watched, tmp_path: Path) 
     task = asyncio.create_task(watched.source.run())
     (tmp_path / "web.yaml").write_bytes(WEB + b"---\n" + write(pod("web-0", "web")))
     try:
-        await asyncio.wait_for(changed.wait(), 10)
+        await asyncio.wait_for(changed.wait(), 30)
     finally:
         task.cancel()
     assert ("default", "web-0") in watched.store.pods

@@ -21,7 +21,7 @@ def pair(bound: str, asked: str) -> Iterator[tuple[Batch, socket.socket]]:
     """Give a batch and a client that is connected to its socket."""
     family = socket.AF_INET6 if ":" in asked else socket.AF_INET
     with open_socket(bound, 0) as sock, socket.socket(family, socket.SOCK_DGRAM) as client:
-        client.settimeout(5)
+        client.settimeout(30)
         client.connect((asked, sock.getsockname()[1]))
         yield Batch(sock, wildcard=bound in ("", "0.0.0.0")), client
 

@@ -19,7 +19,7 @@ def test_a_connected_client_gets_the_error(family: int, host: str) -> None:
         ):
             server.bind((host, 0))
             client.connect(server.getsockname())
-            client.settimeout(5)
+            client.settimeout(30)
             client.send(b"hello")
             assert refuser.refuse(client.getsockname(), server.getsockname()[:2], 5)
             with pytest.raises(ConnectionRefusedError):

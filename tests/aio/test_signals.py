@@ -33,7 +33,7 @@ async def test_a_signal_is_a_wish(caught: Caught, number: int, wish: Wish) -> No
     caught.signals.catch()
     os.kill(os.getpid(), number)
 
-    assert await asyncio.wait_for(caught.signals.next(), 5) is wish
+    assert await asyncio.wait_for(caught.signals.next(), 30) is wish
     caught.signals.release()
 
 
@@ -62,5 +62,5 @@ async def test_sighup_is_ignored(caught: Caught) -> None:
     os.kill(os.getpid(), signal.SIGHUP)
     os.kill(os.getpid(), signal.SIGUSR1)
 
-    assert await asyncio.wait_for(caught.signals.next(), 5) is Wish.RELOAD
+    assert await asyncio.wait_for(caught.signals.next(), 30) is Wish.RELOAD
     caught.signals.release()

@@ -8,13 +8,13 @@ import dns.asyncquery
 import dns.message
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
-from svcdns.aio.connections import Limits
 from svcdns.aio.tcp import open_socket
 from svcdns.aio.upstream import Upstreams
 from tests.support.certificates import authority
 from tests.support.server import EchoServer
-from tests.support.streams import closed, frame, listening, read
+from tests.support.streams import PATIENT, closed, frame, listening, read
 from tests.support.waiting import until
 
 
@@ -34,7 +34,7 @@ async def test_a_query_is_answered_over_either_family(
 ) -> None:
     async with listening(upstreams, address=bind) as (_, port):
         query = dns.message.make_query("a.example.", "TXT")
-        answer = await dns.asyncquery.tcp(query, ask, port=port, timeout=5)
+        answer = await dns.asyncquery.tcp(query, ask, port=port, timeout=30)
 
     assert answer.answer[0][0].to_text() == f'"tcp {ask}"'
 
@@ -47,7 +47,7 @@ async def test_dns_over_tls_is_its_own_protocol(upstreams: Upstreams, tmp_path: 
             dns.message.make_query("a.example.", "TXT"),
             "127.0.0.1",
             port=port,
-            timeout=5,
+            timeout=30,
             server_hostname="dns.example.org",
             verify=certificate.authority,
         )
@@ -56,7 +56,7 @@ async def test_dns_over_tls_is_its_own_protocol(upstreams: Upstreams, tmp_path: 
 
 
 async def test_too_many_connections_cost_the_longest_idle_one(upstreams: Upstreams) -> None:
-    async with listening(upstreams, limits=Limits(connections=2)) as (_, port):
+    async with listening(upstreams, limits=replace(PATIENT, connections=2)) as (_, port):
         open_ones = []
         for name in ("a.example.", "b.example."):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -32,7 +32,7 @@ def network() -> Iterator[ServiceNetwork]:
 def _backend(answer: bytes) -> Iterator[str]:
     """A server that says *answer* to everybody."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(30)
 
         def serve() -> None:
             while True:

@@ -55,13 +55,13 @@ async def running(address: str, manifests: str) -> AsyncIterator[None]:
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while b"Ctrl-C stops" not in (line := await process.stdout.readline()):
                 assert line, "svcdns up ended"
         yield
     finally:
         process.terminate()
-        await asyncio.wait_for(process.communicate(), 20)
+        await asyncio.wait_for(process.communicate(), 30)
 
 
 class Terminal:
@@ -118,7 +118,7 @@ async def top(*words: str) -> tuple[int | None, str, str]:
         sys.executable, "-m", "svcdns", "top", *words,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=ENVIRONMENT,
     )  # fmt: skip
-    out, errors = await asyncio.wait_for(process.communicate(), 20)
+    out, errors = await asyncio.wait_for(process.communicate(), 30)
     return process.returncode, out.decode(), errors.decode()
 
 
@@ -165,7 +165,7 @@ async def test_keys_unfold_sort_scroll_and_end() -> None:
         shown.press(b"\x1b[B")
         await until(lambda: any(line.startswith("  127.") for line in shown.screens()[-1][4:5]))
         shown.press(b"q")
-        assert await asyncio.wait_for(shown.process.wait(), 10) == 0
+        assert await asyncio.wait_for(shown.process.wait(), 30) == 0
         await until(lambda: shown.shown.endswith(b"\x1b[?25h\x1b[?1049l"))
 
 
@@ -180,7 +180,7 @@ async def test_the_terminal_is_put_back_while_the_program_is_stopped() -> None:
         await until(lambda: len(shown.screens()) > drawn)
         assert shown.shown.count(b"\x1b[?1049h") == 2
         shown.press(b"q")
-        assert await asyncio.wait_for(shown.process.wait(), 10) == 0
+        assert await asyncio.wait_for(shown.process.wait(), 30) == 0
 
 
 def _state(pid: int) -> str:
@@ -195,14 +195,13 @@ async def test_the_screen_follows_the_terminal_and_ctrl_c_puts_it_back() -> None
         assert wide[0].startswith(f"svcdns top  http://{address}/metrics")
         assert wide[3].split()[-1] == "STATES"
         shown.resize(40, 6)
-        before = len(shown.screens())
-        await until(lambda: len(shown.screens()) > before + 2)
+        # the last one may be there in part
+        await until(lambda: len(shown.screens()[-2]) <= 6)
         narrow = shown.screens()[-2]
-        assert len(narrow) <= 6
         assert max(map(len, narrow)) <= 40
         assert narrow[-1].startswith("... and ")
         shown.process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(shown.process.wait(), 10) == 0
+        assert await asyncio.wait_for(shown.process.wait(), 30) == 0
         await until(lambda: shown.shown.endswith(b"\x1b[?25h\x1b[?1049l"))
     assert b"Traceback" not in shown.shown
 
@@ -211,7 +210,7 @@ async def test_a_terminal_that_cannot_be_drawn_on_gets_tables_one_after_the_othe
     async with up() as address, terminal(address, "--interval", "0.1", kind="dumb") as shown:
         await until(lambda: shown.shown.count(b"svcdns top  ") > 2)
         shown.process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(shown.process.wait(), 10) == 0
+        assert await asyncio.wait_for(shown.process.wait(), 30) == 0
     assert b"\x1b" not in shown.shown
     assert b"2 ready" in shown.shown
 
@@ -220,7 +219,7 @@ async def test_sigterm_puts_the_terminal_back_too() -> None:
     async with up() as address, terminal(address, "--interval", "0.1") as shown:
         await until(lambda: shown.screens())
         shown.process.terminate()
-        assert await asyncio.wait_for(shown.process.wait(), 10) == 0
+        assert await asyncio.wait_for(shown.process.wait(), 30) == 0
         await until(lambda: shown.shown.endswith(b"\x1b[?1049l"))
 
 

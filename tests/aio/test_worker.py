@@ -46,7 +46,7 @@ class Started:
         """Wait for a message of a kind."""
         loop, frames = asyncio.get_running_loop(), to_first()
         while True:
-            data = await asyncio.wait_for(loop.sock_recv(self.channel, 1 << 18), 10)
+            data = await asyncio.wait_for(loop.sock_recv(self.channel, 1 << 18), 30)
             assert data, f"the worker has ended without {kind}"
             for message in frames.feed(data):
                 if isinstance(message, kind):
@@ -54,7 +54,7 @@ class Started:
 
     async def ask(self, name: str) -> list[str]:
         query = dns.message.make_query(name, "A")
-        answer = await dns.asyncquery.udp(query, "127.0.0.1", port=self.port, timeout=5)
+        answer = await dns.asyncquery.udp(query, "127.0.0.1", port=self.port, timeout=30)
         return [data.to_text() for rrset in answer.answer for data in rrset]
 
 
@@ -87,7 +87,7 @@ async def started() -> AsyncIterator[Started]:
     yield found
     if not work.done():
         await found.hears(Drain())
-        await asyncio.wait_for(work, 10)
+        await asyncio.wait_for(work, 30)
     ours.close()
 
 
@@ -124,7 +124,7 @@ async def test_draining_tells_a_last_time_and_ends_with_status_0(started: Starte
     await started.hears(Drain())
 
     assert isinstance(await started.says(Told), Told)
-    assert await asyncio.wait_for(started.work, 10) == 0
+    assert await asyncio.wait_for(started.work, 30) == 0
 
 
 async def test_a_worker_that_cannot_read_a_change_ends_and_is_to_be_replaced(
@@ -132,13 +132,13 @@ async def test_a_worker_that_cannot_read_a_change_ends_and_is_to_be_replaced(
 ) -> None:
     await started.hears(Changed(started.copy.source.identity, Kind.SERVICE, ("a", "b"), b"\xc1"))
 
-    assert await asyncio.wait_for(started.work, 10) == LEFT_BEHIND
+    assert await asyncio.wait_for(started.work, 30) == LEFT_BEHIND
 
 
 async def test_a_worker_leaves_at_once_when_the_first_process_is_gone(started: Started) -> None:
     started.channel.shutdown(socket.SHUT_WR)
 
-    assert await asyncio.wait_for(started.work, 10) == LEFT_BEHIND
+    assert await asyncio.wait_for(started.work, 30) == LEFT_BEHIND
     assert started.left == [LEFT_BEHIND]
 
 

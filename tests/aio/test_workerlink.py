@@ -50,7 +50,7 @@ async def test_what_a_worker_says_is_noted(ends: tuple[socket.socket, socket.soc
     )
 
     assert await one.served(10)
-    await asyncio.wait_for(told, 10)
+    await asyncio.wait_for(told, 30)
     assert one.serving
     assert zones == [b"\1a\0"]
     assert one.heard == 3
@@ -69,7 +69,7 @@ async def test_the_end_of_a_worker_ends_all_waiting(
 
     theirs.close()
 
-    await asyncio.wait_for(told, 10)
+    await asyncio.wait_for(told, 30)
     assert await one.served(10)
     assert not one.serving
     one.send(b"to nobody")
@@ -115,7 +115,7 @@ async def test_a_worker_that_speaks_in_tongues_is_ended() -> None:
 
     theirs.send(b"\0\0\0\1\xc1")
 
-    assert await asyncio.wait_for(child.wait(), 10) == -signal.SIGKILL
+    assert await asyncio.wait_for(child.wait(), 30) == -signal.SIGKILL
     assert "tongues" in one.reproach
     theirs.close()
     await one.ended()
@@ -132,6 +132,6 @@ async def test_the_first_reproach_is_the_one_that_counts() -> None:
     one.give_up("is dead")
 
     assert one.reproach == "is late and was ended"
-    assert await asyncio.wait_for(child.wait(), 10) == -signal.SIGKILL
+    assert await asyncio.wait_for(child.wait(), 30) == -signal.SIGKILL
     theirs.close()
     await until(lambda: ours.fileno() == -1)

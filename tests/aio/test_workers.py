@@ -89,6 +89,14 @@ class Site:
         _, text = await self.get("metrics", "/metrics")
         return sum(float(value) for value in re.findall(rf"^{pattern}\S* (\S+)$", text, re.M))
 
+    async def counted(self, queries: int) -> None:
+        """Wait until so many have been counted: a process that stalls is not waited for."""
+
+        async def so_many() -> bool:
+            return await self.metric("coredns_dns_requests_total") == queries
+
+        await eventually(so_many)
+
     async def shares(self) -> dict[str, float]:
         _, text = await self.get("metrics", "/metrics")
         found = re.findall(r'^svcdns_worker_requests_total\{worker="(\d+)"\} (\S+)$', text, re.M)
@@ -99,7 +107,7 @@ class Site:
 
         async def one() -> str:
             try:
-                answer = await self.server.ask(name, timeout=5.0)
+                answer = await self.server.ask(name, timeout=30.0)
             except dns.exception.Timeout:
                 return "lost"
             found = [data.to_text() for rrset in answer.answer for data in rrset]
@@ -159,8 +167,8 @@ async def test_each_process_has_a_socket_and_takes_its_share(tmp_path: Path) -> 
 
         assert sockets(found.server.port) == 3
         assert len(found.workers()) == 2
+        await found.counted(QUERIES)
         shares = await found.shares()
-        assert sum(shares.values()) == QUERIES
         assert [worker for worker, taken in shares.items() if taken > 0] == ["0", "1", "2"]
 
 
@@ -216,6 +224,7 @@ async def test_metrics_are_the_sum_and_what_all_see_is_counted_once(tmp_path: Pa
     more = f"multisocket 2\n hosts {hosts} {{\n fallthrough\n }}"
     async with site(tmp_path, more) as found:
         await found.answers()
+        await found.counted(QUERIES)
 
         assert await found.metric("coredns_dns_requests_total") == QUERIES
         assert await found.metric("coredns_dns_request_duration_seconds_count") == QUERIES
@@ -238,9 +247,9 @@ async def test_a_killed_worker_is_replaced_and_queries_go_on(tmp_path: Path) -> 
                 return await found.metric("svcdns_workers") == 1
 
             await eventually(back)
-            seen.clear()
-            await until(lambda: seen.total() >= 3 * QUERIES)
-            assert set(seen) == {"10.96.0.1"}
+            for _ in range(3):
+                assert await found.answers() == {"10.96.0.1": QUERIES}
+        assert set(seen) <= {"10.96.0.1", "lost"}, "what it had read when it was killed is lost"
         assert await found.metric("svcdns_worker_restarts_total") == 1
         assert await found.metric("coredns_dns_requests_total") >= before
 
@@ -298,7 +307,7 @@ async def test_a_reload_changes_the_number_of_processes(
 
         assert sockets(found.server.port) == expected
         assert await found.answers() == {"10.96.0.1": QUERIES}
-        assert await found.metric("coredns_dns_requests_total") == 2 * QUERIES
+        await found.counted(2 * QUERIES)
 
 
 async def test_a_bad_corefile_leaves_the_workers_alone(tmp_path: Path) -> None:
@@ -313,7 +322,7 @@ async def test_a_bad_corefile_leaves_the_workers_alone(tmp_path: Path) -> None:
 
 
 async def test_all_processes_answer_through_the_lame_duck_period(tmp_path: Path) -> None:
-    async with site(tmp_path, lameduck="1s") as found:
+    async with site(tmp_path, lameduck="60s") as found:
         workers = found.workers()
         for pid in (*workers, found.server.process.pid):
             os.kill(pid, signal.SIGTERM)  # as systemd does: everybody at once
@@ -321,6 +330,14 @@ async def test_all_processes_answer_through_the_lame_duck_period(tmp_path: Path)
 
         assert await found.answers() == {"10.96.0.1": QUERIES}
         assert (await found.get("health", "/health"))[0] == 200
+        assert all(map(exists, workers))
+
+
+async def test_all_processes_end_after_the_lame_duck_period(tmp_path: Path) -> None:
+    async with site(tmp_path, lameduck="100ms") as found:
+        workers = found.workers()
+        for pid in workers:
+            os.kill(pid, signal.SIGTERM)
         assert await found.server.end() == 0
         assert not any(map(exists, workers))
 
@@ -340,7 +357,7 @@ async def test_connections_are_taken_by_all_processes(tmp_path: Path) -> None:
         async def ask() -> int:
             query = dns.message.make_query(NAME, "A")
             where, port = "127.0.0.1", found.server.port
-            return (await dns.asyncquery.tcp(query, where, port=port, timeout=5)).rcode()
+            return (await dns.asyncquery.tcp(query, where, port=port, timeout=30)).rcode()
 
         assert set(await asyncio.gather(*(ask() for _ in range(QUERIES)))) == {0}
         assert all(taken > 0 for taken in (await found.shares()).values())
@@ -371,7 +388,7 @@ async def test_a_loop_is_found_whichever_process_the_probes_come_back_to(tmp_pat
         found.server.process.send_signal(signal.SIGUSR1)
         await found.server.says("Reloading complete")
 
-        await until(lambda: sum("Loop (" in line for line in found.server.lines) == 4, 20.0)
+        await until(lambda: sum("Loop (" in line for line in found.server.lines) == 4, 60.0)
         assert await found.answers("www.example.") == {"REFUSED": QUERIES}
         assert await found.answers() == {"10.96.0.1": QUERIES}
 
@@ -404,7 +421,7 @@ async def test_a_notify_reaches_all_processes_whichever_gets_it(tmp_path: Path) 
                 database.write_text(ZONE.format(serial=serial))
                 await first.says(f"with {serial} SOA serial")
                 where, port = "127.0.0.1", found.server.port
-                reply = await dns.asyncquery.udp(notify, where, port=port, timeout=5)
+                reply = await dns.asyncquery.udp(notify, where, port=port, timeout=30)
                 assert reply.rcode() == dns.rcode.NOERROR
                 await eventually(partial(all_have, serial))
 
@@ -417,7 +434,7 @@ async def test_what_all_processes_notice_is_said_once(tmp_path: Path) -> None:
         def times(text: str) -> int:
             return sum(text in line for line in lines)
 
-        await until(lambda: times("failed to transfer, retrying in 1s"), 20.0)
+        await until(lambda: times("failed to transfer, retrying in 1s"), 60.0)
         assert times("failed to transfer, retrying in 250ms") == 1
         assert times("failed to transfer, retrying in 500ms") == 1
 
@@ -471,7 +488,7 @@ async def crew() -> AsyncIterator[tuple[Workers, Cluster]]:
 
 async def replaced(workers: Workers, old: int) -> None:
     """Wait for another worker than *old* that serves."""
-    await until(lambda: [one for one in workers.links if one.pid != old and one.serving], 20.0)
+    await until(lambda: [one for one in workers.links if one.pid != old and one.serving], 60.0)
 
 
 async def test_a_worker_that_does_not_answer_is_replaced(

@@ -54,7 +54,7 @@ class Cluster:
     async def ask(self, name: str, *, tcp: bool = False, do: bool = False) -> dns.message.Message:
         query = dns.message.make_query(name, "A", want_dnssec=do)
         exchange = dns.asyncquery.tcp if tcp else dns.asyncquery.udp
-        return await exchange(query, "127.0.0.1", port=self.server.port, timeout=5)
+        return await exchange(query, "127.0.0.1", port=self.server.port, timeout=30)
 
 
 @pytest_asyncio.fixture
@@ -72,6 +72,7 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
             .replace("/etc/resolv.conf", f"127.0.0.1:{resolver.port}")
             .replace("health {", f"health :{health} {{")
             .replace("lameduck 5s", "lameduck 0s")
+            .replace("max_concurrent 1000", "max_concurrent 1000\n       read_timeout 4500ms")
             .replace("ready\n", f"ready :{ready}\n")
             .replace(":9153", f":{metrics}")
             .replace("pods insecure\n", f"pods insecure\n        endpoint {api.url}\n")

@@ -75,7 +75,7 @@ class Metered:
             "--once", "--output", "json", "--interval", "0.1",
             stdout=asyncio.subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)},
         )  # fmt: skip
-        out, _ = await asyncio.wait_for(process.communicate(), 20)
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
         (only,) = json.loads(out)["services"]
         assert isinstance(only, dict)
         return only
@@ -161,7 +161,7 @@ async def test_tcp_is_counted_as_it_was(balance: str) -> None:
             for size in sizes:
                 assert await visit(size) == 2 * size + 7
             assert shown.proxy._tcp is not None
-            await asyncio.wait_for(shown.proxy._tcp.idle.wait(), 10)
+            await asyncio.wait_for(shown.proxy._tcp.idle.wait(), 30)
             found, row = await shown.samples("TCP"), await shown.top()
     assert ledger.connections.total() == len(sizes) == CLIENTS
     assert set(ledger.connections) == set(names)

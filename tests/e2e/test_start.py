@@ -22,7 +22,7 @@ async def run(*flags: str, cwd: Path, stdin: bytes = b"") -> tuple[int | None, s
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(stdin), 20)
+    out, err = await asyncio.wait_for(process.communicate(stdin), 30)
     return process.returncode, out.decode(), err.decode()
 
 

@@ -60,17 +60,17 @@ import dns.exception, dns.message, dns.query, dns.rcode
 place = json.loads(sys.argv[1])
 pause = threading.Event()
 
-def ask(name, timeout=3):
+def ask(name, timeout=20):
     query = dns.message.make_query(name, "A")
     found = dns.query.udp(query, place["address"], port=place["port"], timeout=timeout)
     return [dns.rcode.to_text(found.rcode()), *[r.to_text() for s in found.answer for r in s]]
 
 def read(what):
-    with urllib.request.urlopen(place[what], timeout=3) as answer:
+    with urllib.request.urlopen(place[what], timeout=20) as answer:
         return answer.read().decode()
 
 def when_up(look):
-    for _ in range(150):
+    for _ in range(600):
         try:
             found = look()
         except (OSError, dns.exception.DNSException):

@@ -77,7 +77,7 @@ async def test_no_query_is_lost_when_the_configuration_changes_and_the_primary_i
             await theirs.end()
             corefile.write_text(text + "example.net {\n whoami\n}\n")
             server.process.send_signal(signal.SIGUSR1)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while not any("Reloading complete" in line for line in server.lines):
                     assert await web(server.port) == "10.0.0.7"
             for _ in range(20):

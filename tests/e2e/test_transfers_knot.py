@@ -171,7 +171,7 @@ async def test_others_are_answered_while_a_primary_sends_without_end(tmp_path: P
             f"example.org {{\n file {zone}\n}}\n"
         )
         async with running(corefile) as server:
-            await asyncio.wait_for(sending.wait(), 20)
+            await asyncio.wait_for(sending.wait(), 30)
             for _ in range(20):
                 assert await web(server.port) == "10.0.0.7"
             assert (await server.ask("web.example.net.")).rcode() == dns.rcode.SERVFAIL

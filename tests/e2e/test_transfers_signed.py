@@ -58,7 +58,7 @@ QUESTIONS = [
 async def asked(text: str, port: int, *, do: bool = True) -> dns.message.Message:
     name, rrtype = text.split()
     query = dns.message.make_query(name, rrtype, want_dnssec=do, payload=4096)
-    return await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=5)
+    return await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=30)
 
 
 def lines(section: list[dns.rrset.RRset], *, without: str = "") -> set[str]:
@@ -93,7 +93,7 @@ async def test_answers_are_those_of_knot_and_verify(tmp_path: Path) -> None:
             keys = await asked("example.org DNSKEY", server.port)
             return keys.rcode() == dns.rcode.NOERROR and bool(keys.answer)
 
-        await eventually(is_here, 20)
+        await eventually(is_here, 60)
         for text in QUESTIONS:
             ours, knots = await asked(text, server.port), await asked(text, theirs)
             top = "example.org." if ours.answer else ""
@@ -129,5 +129,5 @@ async def verified(folder: Path, port: int) -> None:
             str(DELV), "@127.0.0.1", "-p", str(port), "-a", str(anchor), "+root=example.org",
             name, rrtype, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        said, _ = await asyncio.wait_for(process.communicate(), 20)
+        said, _ = await asyncio.wait_for(process.communicate(), 30)
         assert b"fully validated" in said, (text, said.decode())

@@ -124,11 +124,11 @@ async def knotc(folder: Path, *words: str) -> None:
     assert await asyncio.wait_for(process.wait(), 60) == 0, words
 
 
-async def web(port: int) -> str:
+async def web(port: int, seconds: float = 30.0) -> str:
     """Ask for the one name; empty when there is no such answer."""
     query = dns.message.make_query("web.example.org", "A")
     try:
-        found = await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=5)
+        found = await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=seconds)
     except (OSError, dns.exception.Timeout):
         return ""
     if found.rcode() != dns.rcode.NOERROR or not found.answer:
@@ -138,6 +138,6 @@ async def web(port: int) -> str:
 
 async def until_web(port: int, address: str) -> None:
     async def is_so() -> bool:
-        return await web(port) == address
+        return await web(port, 1.0) == address
 
     await eventually(is_so, 60)

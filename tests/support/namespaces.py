@@ -38,7 +38,7 @@ class Namespace:
         """Give the command line that runs *command* inside."""
         return ["ip", "netns", "exec", self.name, *command]
 
-    def run(self, *command: str, seconds: float = 20.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run a command inside and give what it said; its exit status is the caller's business."""
         return subprocess.run(
             self.inside(*command), capture_output=True, text=True, timeout=seconds, check=False

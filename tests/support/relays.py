@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from random import Random
 from typing import Any
 
 from svcdns.aio.userspace import UserspaceProxy
@@ -16,8 +17,12 @@ FRONT_ADDRESS = (address(1), 8080)
 
 @asynccontextmanager
 async def proxying(*services: ServicePlan, **options: Any) -> AsyncIterator[UserspaceProxy]:
-    """Run a proxy with a plan of these service ports; it must be able to bind all of them."""
+    """Run a proxy with a plan of these service ports; it must be able to bind all of them.
+
+    Its balancers draw the same in every run.
+    """
     options.setdefault("registry", Registry())
+    options.setdefault("random", Random(7).random)
     proxy = UserspaceProxy(**options)
     await proxy.start()
     try:

@@ -25,6 +25,8 @@ class Step:
     """What to do with one query."""
 
     delay: float = 0.0
+    gate: asyncio.Event | None = None
+    "Answered when it is set."
     drop: bool = False
     truncate: bool = False
     wrong_id: bool = False
@@ -96,6 +98,8 @@ class Resolver:
         step = next(self._steps, Step())
         if step.delay:
             await asyncio.sleep(step.delay)
+        if step.gate:
+            await step.gate.wait()
         if step.drop:
             return []
         if step.close:

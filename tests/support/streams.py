@@ -17,12 +17,15 @@ from svcdns.plugins.base import Ask
 from svcdns.plugins.commands import Transport
 from tests.support.server import EchoServer
 
+PATIENT = Limits(read=60.0, write=60.0, idle=60.0)
+"""For clients that may stall in the middle of what they do, because we are in one process."""
+
 
 @contextlib.asynccontextmanager
 async def listening(
     upstreams: Upstreams,
     *,
-    limits: Limits | None = None,
+    limits: Limits = PATIENT,
     address: str = "127.0.0.1",
     tls: ssl.SSLContext | None = None,
     server: Responder | None = None,
