@@ -52,6 +52,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self._buffer = bytearray()
         self._idle: asyncio.TimerHandle | None = None
+        self.connecting: asyncio.Task[None] | None = None
         self.asked: dict[bytes, _Asked] = {}
         self.opened_at = loop.time()
         self.served = False
@@ -137,6 +138,8 @@ class _Connection(asyncio.Protocol):
         self._pool.forget(self)
         if self._idle:
             self._idle.cancel()
+        if self.connecting:
+            self.connecting.cancel()  # the kernel goes on trying for two minutes
         if self._transport:
             self._transport.abort()
 
@@ -178,7 +181,7 @@ class _Pool:
     def _open(self) -> _Connection:
         connection = _Connection(self, self._loop)
         self._connections.append(connection)
-        task = self._loop.create_task(self._connect(connection))
+        connection.connecting = task = self._loop.create_task(self._connect(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return connection

@@ -1,4 +1,6 @@
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from svcdns.plugins.commands import Exchange, Exchanged, Result, Transport, Unan
 from tests.support.certificates import Certificate, authority
 from tests.support.ports import free_port
 from tests.support.resolver import ADDRESS, Resolver, Step
+from tests.support.waiting import until
 
 QUERY = dns.message.make_query("www.example.org.", "A")
 QUERY.id = 0
@@ -119,6 +122,23 @@ async def test_a_silent_connection_is_not_used_again(exchanges: StreamExchanges)
 
         assert address(await ask(exchanges, upstream(resolver.port))) == ADDRESS
         assert resolver.connections == 2
+
+
+async def test_a_connect_that_nobody_waits_for_any_more_is_given_up(
+    exchanges: StreamExchanges,
+) -> None:
+    """A resolver whose accept queue is full: the kernel would go on for two minutes."""
+    with socket.socket() as deaf, socket.socket() as first:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        first.connect(deaf.getsockname())
+        before = os.listdir("/proc/self/fd")
+        for _ in range(3):
+            result = await ask(exchanges, upstream(deaf.getsockname()[1]), timeout=0.05)
+            assert isinstance(result, Unanswered)
+            assert result.timeout
+
+        await until(lambda: len(os.listdir("/proc/self/fd")) <= len(before))
 
 
 async def test_an_idle_connection_is_closed_after_its_time(exchanges: StreamExchanges) -> None:
