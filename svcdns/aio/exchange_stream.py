@@ -10,14 +10,20 @@ once more on a new connection (CoreDNS plugin/pkg/proxy/connect.go ErrCachedClos
 """
 
 import asyncio
+import logging
 import os
 import ssl
 import struct
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from svcdns.aio.addresses import call_reason, joined, reason, sockaddr
+from svcdns.aio.files import Mark, mark_of
 from svcdns.dns.matching import answers, question_end
 from svcdns.plugins.commands import Exchange, Exchanged, Result, Transport, Unanswered, Upstream
+
+_log = logging.getLogger(__name__)
 
 Done = Callable[[Result], None]
 
@@ -263,11 +269,21 @@ class StreamExchanges:
         self._pools.clear()
 
 
-_contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
+class _Files(Struct):
+    """TLS settings, and the files that they were read from."""
+
+    marks: tuple[Mark, ...]
+    context: ssl.SSLContext
+
+
+_contexts: dict[tuple[str, ...], _Files] = {}
 
 
 def client_context(paths: tuple[str, ...]) -> ssl.SSLContext:
-    """Give the TLS settings for an upstream; the files are read once.
+    """Give the TLS settings for an upstream; files are read again when they have changed.
+
+    Certificates are renewed while a server runs.  When new files cannot be used, what the old ones
+    held stays in force, and the log says so.
 
     Args:
         paths: Nothing, CA, certificate and key, or certificate, key and CA (CoreDNS
@@ -277,13 +293,28 @@ def client_context(paths: tuple[str, ...]) -> ssl.SSLContext:
         OSError: A file cannot be read.
         ssl.SSLError: A file is not what it should be.
     """
-    context = _contexts.get(paths)
-    if context is None:
-        authority = paths[0] if len(paths) == 1 else paths[2] if len(paths) == 3 else None
-        context = ssl.create_default_context(cafile=authority or None)
-        if len(paths) >= 2:
-            context.load_cert_chain(paths[0], paths[1])
-        _contexts[paths] = context
+    known = _contexts.get(paths)
+    marks: tuple[Mark, ...] = ()
+    try:
+        marks = tuple(mark_of(path) for path in paths)
+        if known is None or known.marks != marks:
+            known = _contexts[paths] = _Files(marks, _read_context(paths))
+    except (OSError, ssl.SSLError) as error:
+        if known is None:
+            raise
+        if known.marks != marks:
+            known.marks = marks
+            _log.error(
+                "%s: %s; going on with what they held before", " ".join(paths), tls_reason(error)
+            )
+    return known.context
+
+
+def _read_context(paths: tuple[str, ...]) -> ssl.SSLContext:
+    authority = paths[0] if len(paths) == 1 else paths[2] if len(paths) == 3 else None
+    context = ssl.create_default_context(cafile=authority or None)
+    if len(paths) >= 2:
+        context.load_cert_chain(paths[0], paths[1])
     return context
 
 

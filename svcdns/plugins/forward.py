@@ -68,7 +68,7 @@ Differences
 * An answer that does not fit the query is passed over while the right one may still come, and then
   another upstream is asked (RFC 5452 §9.1); CoreDNS answers FORMERR.
 * An upstream that did not answer a query is asked last until it answers a probe.
-* A resolv.conf is read again when it changes.
+* A resolv.conf is read again when it changes, and so are the files of ``tls``, without a reload.
 * Cookies, keepalive and padding of the client concern its own connection and are not sent on.
 * ``max_idle_conns`` is accepted and without effect; connections to an upstream are bounded anyway.
 * A host name that cannot be looked up does not keep the server from starting: queries get SERVFAIL

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import shutil
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -220,3 +221,40 @@ async def test_a_missing_certificate_file_is_a_result(
     result = await ask(exchanges, where)
 
     assert result == Unanswered("dial tcp 127.0.0.1:853: no such file or directory")
+
+
+async def test_a_renewed_authority_is_taken_up_and_a_broken_one_is_not(
+    exchanges: StreamExchanges,
+    certificate: Certificate,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Connections from then on: those that are open stay."""
+    trusted = tmp_path / "ca.pem"
+
+    def trust(file: str) -> None:
+        shutil.copyfile(file, tmp_path / "new")
+        (tmp_path / "new").replace(trusted)
+
+    async with Resolver(tls=certificate.server_context()) as resolver:
+        where = upstream(
+            resolver.port,
+            transport=Transport.TLS,
+            server_name="dns.example.org",
+            tls=(str(trusted),),
+        )
+        (tmp_path / "other").mkdir()
+        trust(authority(tmp_path / "other", "dns.example.org").authority)
+        assert isinstance(await ask(exchanges, where), Unanswered)
+
+        trust(certificate.authority)
+        assert address(await ask(exchanges, where, max_idle=0)) == ADDRESS
+        assert caplog.text == ""
+
+        trust(__file__)
+        assert address(await ask(exchanges, where, max_idle=0)) == ADDRESS
+        assert address(await ask(exchanges, where, max_idle=0)) == ADDRESS
+        assert caplog.text.count(f"{trusted}: ") == 1
+        trusted.unlink()
+        assert address(await ask(exchanges, where, max_idle=0)) == ADDRESS
+        assert "no such file or directory; going on with what they held before" in caplog.text
