@@ -68,7 +68,7 @@ class DohListener:
         """Serve *sock* from :meth:`start` on.
 
         Args:
-            sock: From :func:`svcdns.aio.tcp.open_socket`.
+            sock: From :func:`svcdns.aio.binding.open_stream`.
             server: Answers.
             settle: Carries out an :class:`~svcdns.plugins.base.Ask`; never raises.
             limits: Of every connection from now on.

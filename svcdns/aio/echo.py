@@ -21,8 +21,7 @@ from typing import TypeAlias, cast
 from aiohttp import web
 
 from svcdns.aio.addresses import reason
-from svcdns.aio.tcp import open_socket as open_tcp
-from svcdns.aio.udp import open_socket as open_udp
+from svcdns.aio.binding import open_datagram, open_stream
 from svcdns.dns.constants import RRType
 from svcdns.dns.query import Query, parse
 from svcdns.dns.render import render
@@ -180,7 +179,7 @@ class _Endpoint:
 
     def bind(self) -> socket.socket:
         """Take the port."""
-        return open_tcp(self.address, self.port)
+        return open_stream(self.address, self.port)
 
     async def start(self) -> None:
         """Answer from now on."""
@@ -283,7 +282,7 @@ class _Udp(_Endpoint):
     """Sends datagrams back, and answers DNS queries."""
 
     def bind(self) -> socket.socket:
-        return open_udp(self.address, self.port)
+        return open_datagram(self.address, self.port)
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()

@@ -14,7 +14,7 @@ from msgspec import Struct
 from svcdns.aio import exposition
 from svcdns.aio.acceptor import Acceptor
 from svcdns.aio.addresses import reason
-from svcdns.aio.tcp import open_socket
+from svcdns.aio.binding import open_stream
 from svcdns.errors import ConfigError
 from svcdns.metrics import Registry
 from svcdns.plugins.base import HttpAnswer, Need, ServeHttp, ServeMetrics
@@ -177,7 +177,7 @@ def _bind(address: str, owner: str, goes: Iterable[socket.socket]) -> socket.soc
     try:
         for sock in beside:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        return open_socket(host, port, shared=bool(beside))
+        return open_stream(host, port, shared=bool(beside))
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{owner}: listen tcp {address}: bind: {reason(error)}"

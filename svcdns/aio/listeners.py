@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from svcdns.aio import tcp, udp
 from svcdns.aio.addresses import reason
+from svcdns.aio.binding import open_datagram, open_stream
 from svcdns.aio.certificates import context_of
 from svcdns.aio.connections import Limits
 from svcdns.aio.tcp import StreamListener
@@ -345,10 +345,10 @@ def _sockets(listen: Listen, *, shared: bool = False) -> Sockets:
         ConfigError: A port is taken, or the like.
     """
     address = listen.addresses[0] if listen.addresses else ""
-    stream = partial(tcp.open_socket, shared=shared)
+    stream = partial(open_stream, shared=shared)
     if listen.scheme != "dns":
         return None, _open(stream, "tcp", address, listen.port)
-    datagram = _open(partial(udp.open_socket, shared=shared), "udp", address, listen.port)
+    datagram = _open(partial(open_datagram, shared=shared), "udp", address, listen.port)
     try:
         return datagram, _open(stream, "tcp", address, listen.port)
     except ConfigError:

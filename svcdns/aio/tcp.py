@@ -11,39 +11,10 @@ import socket
 import ssl
 
 from svcdns.aio.acceptor import Acceptor
-from svcdns.aio.addresses import sockaddr
 from svcdns.aio.connections import Connections, Limits
 from svcdns.aio.stream import Responder, Settle, StreamConnection
 from svcdns.aio.turns import Turns
 from svcdns.plugins.commands import Transport
-
-
-def open_socket(address: str, port: int, *, shared: bool = False) -> socket.socket:
-    """Bind a TCP socket; it takes connections when the listener starts.
-
-    Args:
-        address: An IP address; ``""`` and ``"::"`` take IPv4 and IPv6 both.
-        port: 0 chooses one.
-        shared: Whether other processes may bind the same (SO_REUSEPORT).
-
-    Raises:
-        OSError: The address or the port cannot be had.
-    """
-    six = ":" in address or not address
-    sock = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if six:
-            both = address in ("", "::")
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
-        sock.bind(sockaddr(address or "::", port).value)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 class StreamListener:
@@ -65,7 +36,7 @@ class StreamListener:
         """Serve *sock* from :meth:`start` on.
 
         Args:
-            sock: From :func:`open_socket`.
+            sock: From :func:`svcdns.aio.binding.open_stream`.
             server: Answers; may be replaced at any time.
             settle: Carries out an :class:`Ask`; never raises.
             transport: For metrics and logs.

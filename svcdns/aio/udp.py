@@ -19,7 +19,6 @@ from time import monotonic
 from typing import TypeAlias
 
 from svcdns.aio import mmsg
-from svcdns.aio.addresses import sockaddr
 from svcdns.dns.alike import Shared, common
 from svcdns.plugins.base import Ask, Client, Rendered
 from svcdns.plugins.commands import Transport
@@ -28,13 +27,9 @@ from svcdns.plugins.server import Server
 BATCH = 64
 """Datagrams handled in one wake-up, so that timers and other sockets get their turn."""
 
-RECEIVE_BUFFER = 4 * 1024 * 1024
-"""Octets asked of the kernel: some 10,000 queries, a tenth of a second at full load."""
-
 _CONTROL_SPACE = socket.CMSG_SPACE(20)
 _UDP = Transport.UDP
 _ID_OCTETS = mmsg.ID_OCTETS
-_IPV6_RECVPKTINFO = 49
 _IPV6_PKTINFO = 50
 _IP_PKTINFO = 8
 
@@ -45,37 +40,6 @@ Settle = Callable[[Ask], Awaitable[object]]
 """Carries out what an :class:`Ask` wants until its end is there; never raises."""
 
 log = logging.getLogger(__name__)
-
-
-def open_socket(address: str, port: int, *, shared: bool = False) -> socket.socket:
-    """Bind a UDP socket.
-
-    Args:
-        address: An IP address; ``""`` and ``"::"`` take IPv4 and IPv6 both.
-        port: 0 chooses one.
-        shared: Whether other processes may bind the same (SO_REUSEPORT).
-
-    Raises:
-        OSError: The address or the port cannot be had.
-    """
-    family = socket.AF_INET6 if ":" in address or not address else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        if shared:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            wildcard = address in ("", "::")
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if wildcard else 1)
-            if wildcard:
-                sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
-        elif address == "0.0.0.0":
-            sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-        sock.bind(sockaddr(address or "::", port).value)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 class UdpListener:
@@ -90,7 +54,7 @@ class UdpListener:
         """Serve a socket.
 
         Args:
-            sock: From :func:`open_socket`.
+            sock: From :func:`svcdns.aio.binding.open_datagram`.
             server: To ask.
             settle: Does what is to be done outside.
             batches: Whether to move many datagrams with one call; by default if that is possible.

@@ -10,7 +10,7 @@ import pytest
 
 from svcdns.aio import acceptor
 from svcdns.aio.acceptor import Acceptor
-from svcdns.aio.tcp import open_socket
+from svcdns.aio.binding import open_stream
 from tests.support.certificates import Certificate, authority
 from tests.support.descriptors import no_descriptors
 from tests.support.waiting import pace, until
@@ -47,7 +47,7 @@ async def test_settings_change_for_new_connections_and_old_ones_go_on(tmp_path: 
     for name in ("one.example", "two.example"):
         (tmp_path / name).mkdir()
         certificates.append(authority(tmp_path / name, name))
-    sock = open_socket("127.0.0.1", 0)
+    sock = open_stream("127.0.0.1", 0)
     port = sock.getsockname()[1]
     acceptor = Acceptor(sock, _Echo)
     await acceptor.start(None)
@@ -72,7 +72,7 @@ async def test_settings_change_for_new_connections_and_old_ones_go_on(tmp_path: 
 
 
 async def test_a_hundred_changes_cost_no_descriptor() -> None:
-    acceptor = Acceptor(open_socket("127.0.0.1", 0), _Echo)
+    acceptor = Acceptor(open_stream("127.0.0.1", 0), _Echo)
     await acceptor.start(None)
     before = _descriptors()
 
@@ -89,7 +89,7 @@ async def test_a_handshake_that_does_not_end_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     monkeypatch.setattr(acceptor, "HANDSHAKE_SECONDS", 0.1)
-    sock = open_socket("127.0.0.1", 0)
+    sock = open_stream("127.0.0.1", 0)
     listening = Acceptor(sock, _Echo)
     await listening.start(authority(tmp_path, "one.example").server_context())
     reader, writer = await _connect(sock.getsockname()[1], None)
@@ -116,7 +116,7 @@ async def test_a_client_that_does_not_close_its_tls_is_let_go(
             ended.append(True)
 
     certificate = authority(tmp_path, "one.example")
-    sock = open_socket("127.0.0.1", 0)
+    sock = open_stream("127.0.0.1", 0)
     listening = Acceptor(sock, Noting)
     await listening.start(certificate.server_context())
     client = socket.create_connection(sock.getsockname())
@@ -135,7 +135,7 @@ async def test_without_descriptors_it_says_so_once_and_goes_on_when_there_are_so
 ) -> None:
     """EMFILE; asyncio's own server writes a traceback for each place of the backlog."""
     monkeypatch.setattr(acceptor, "PAUSE_SECONDS", 0.01)
-    sock = open_socket("127.0.0.1", 0)
+    sock = open_stream("127.0.0.1", 0)
     listening = Acceptor(sock, _Echo)
     await listening.start(None)
     opened = await _connect(sock.getsockname()[1], None)
@@ -164,7 +164,7 @@ async def test_of_too_many_handshakes_the_longest_makes_room(
 ) -> None:
     monkeypatch.setattr(acceptor, "MOST_OPENING", 3)
     certificate = authority(tmp_path, "one.example")
-    sock = open_socket("127.0.0.1", 0)
+    sock = open_stream("127.0.0.1", 0)
     port = sock.getsockname()[1]
     listening = Acceptor(sock, _Echo)
     await listening.start(certificate.server_context())
@@ -184,7 +184,7 @@ async def test_of_too_many_handshakes_the_longest_makes_room(
 
 async def test_the_end_of_the_listener_ends_handshakes(tmp_path: Path) -> None:
     before = _descriptors()
-    sock = open_socket("127.0.0.1", 0)
+    sock = open_stream("127.0.0.1", 0)
     listening = Acceptor(sock, _Echo)
     await listening.start(authority(tmp_path, "one.example").server_context())
     silent = await _connect(sock.getsockname()[1], None)

@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
+from svcdns.aio.binding import open_stream
 from svcdns.aio.connections import Limits
 from svcdns.aio.doh import DohListener
-from svcdns.aio.tcp import open_socket
 from svcdns.aio.upstream import Upstreams
 from svcdns.dns.response import Record, Response
 from svcdns.metrics import Registry
@@ -73,7 +73,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 async def listening(certificate: Certificate, limits: Limits = PATIENT) -> AsyncIterator[Serving]:
     upstreams = Upstreams()
     plugin, registry = Scripted(_answer), Registry()
-    sock = open_socket("127.0.0.1", 0)
+    sock = open_stream("127.0.0.1", 0)
     port = sock.getsockname()[1]
     server = server_of([plugin], registry=registry)
     listener = DohListener(sock, server, upstreams.settle, limits)

@@ -10,7 +10,7 @@ import dns.message
 import pytest
 import pytest_asyncio
 
-from svcdns.aio import udp
+from svcdns.aio.binding import open_datagram
 from svcdns.aio.connections import Limits
 from svcdns.aio.listeners import Listeners, limits_of
 from svcdns.aio.upstream import Upstreams
@@ -25,7 +25,6 @@ from svcdns.plugins.chain import Block
 from svcdns.plugins.multisocket import Multisocket
 from svcdns.plugins.server import Listen, Server
 from svcdns.plugins.tls import ClientAuth, Tls
-from tests.support import inside
 from tests.support.certificates import Certificate, authority
 from tests.support.corefile import Outside, directives
 from tests.support.ports import free_port
@@ -128,7 +127,7 @@ async def test_a_reload_may_change_the_address_or_the_scheme_at_a_port(
     assert await ask(port) == (5, 5)
     with (
         pytest.raises(OSError, match="Address already in use"),
-        udp.open_socket("127.0.0.1", port, shared=True),
+        open_datagram("127.0.0.1", port, shared=True),
     ):
         pass  # who shares it with us while it moves is us
 
@@ -138,7 +137,7 @@ async def test_to_try_another_address_at_our_port_takes_no_query(
 ) -> None:
     port, query = free_port(), dns.message.make_query("a.example.", "A")
     await listeners.change([server(port, 3, address="")])
-    opened = udp.open_socket
+    opened = open_datagram
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect(("127.0.0.1", port))
         client.setblocking(False)
@@ -148,7 +147,7 @@ async def test_to_try_another_address_at_our_port_takes_no_query(
             client.send(query.to_wire())
             return sock
 
-        monkeypatch.setattr(udp, "open_socket", asked_meanwhile)
+        monkeypatch.setattr("svcdns.aio.listeners.open_datagram", asked_meanwhile)
         listeners.check([server(port, 5)])
 
         answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 512), 5)
@@ -431,27 +430,8 @@ async def test_a_port_that_a_foreign_server_shares_is_taken_all_the_same(
     listeners: Listeners,
 ) -> None:
     """Who shares a port with a stranger gets half of the queries, and nobody knows why."""
-    with udp.open_socket("127.0.0.1", 0, shared=True) as foreign:
+    with open_datagram("127.0.0.1", 0, shared=True) as foreign:
         port = foreign.getsockname()[1]
 
         with pytest.raises(ConfigError, match="address already in use"):
             listeners.check([server(port, 0, Multisocket(2))])
-
-
-def test_a_link_local_address_is_bound_on_its_interface() -> None:
-    """Python ignores the scope in a pair of address and port: ``bind`` then says EINVAL."""
-    printed = inside.run(
-        """
-import socket
-commands = ("link add eth0 type veth peer name eth1", "link set eth0 up", "link set eth1 up",
-            "address add fe80::5/64 dev eth0 nodad")
-for command in commands:
-    subprocess.run(["ip", *command.split()], check=True)
-from svcdns.aio import tcp, udp
-for module in (udp, tcp):
-    with module.open_socket("fe80::5%eth0", 5353) as sock:
-        print(sock.getsockname()[3] == socket.if_nametoindex("eth0"))
-"""
-    )
-
-    assert printed == "True\nTrue\n"

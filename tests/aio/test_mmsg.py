@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from svcdns.aio.binding import open_datagram
 from svcdns.aio.mmsg import NAME_OCTETS, PLACES, Batch, available
-from svcdns.aio.udp import open_socket
 
 pytestmark = pytest.mark.skipif(not available(), reason="no recvmmsg on this machine")
 
@@ -20,7 +20,7 @@ WILDCARD = [("0.0.0.0", "127.0.0.9"), ("", "127.0.0.9"), ("", "::1")]
 def pair(bound: str, asked: str) -> Iterator[tuple[Batch, socket.socket]]:
     """Give a batch and a client that is connected to its socket."""
     family = socket.AF_INET6 if ":" in asked else socket.AF_INET
-    with open_socket(bound, 0) as sock, socket.socket(family, socket.SOCK_DGRAM) as client:
+    with open_datagram(bound, 0) as sock, socket.socket(family, socket.SOCK_DGRAM) as client:
         client.settimeout(30)
         client.connect((asked, sock.getsockname()[1]))
         yield Batch(sock, wildcard=bound in ("", "0.0.0.0")), client

@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
-from svcdns.aio.tcp import open_socket
 from svcdns.aio.upstream import Upstreams
 from tests.support.certificates import authority
 from tests.support.server import EchoServer
@@ -101,10 +100,3 @@ async def test_stopping_lets_answers_under_way_out(upstreams: Upstreams) -> None
         assert await closed(reader)
         await stopping
         writer.close()
-
-
-def test_a_taken_port_is_an_error() -> None:
-    with open_socket("127.0.0.1", 0) as first:
-        first.listen()
-        with pytest.raises(OSError, match="in use"):
-            open_socket("127.0.0.1", first.getsockname()[1])

@@ -12,7 +12,7 @@ import dns.message
 import msgspec
 import pytest_asyncio
 
-from svcdns.aio import tcp, udp
+from svcdns.aio.binding import open_datagram, open_stream
 from svcdns.aio.logs import LineWriter
 from svcdns.aio.worker import LEFT_BEHIND, Assignment, Worker, usage
 from svcdns.corefile.parser import parse
@@ -75,8 +75,8 @@ async def started() -> AsyncIterator[Started]:
     theirs.setblocking(False)
     sockets = {
         Listen("dns", ("127.0.0.1",), port): (
-            udp.open_socket("127.0.0.1", port, shared=True),
-            tcp.open_socket("127.0.0.1", port, shared=True),
+            open_datagram("127.0.0.1", port, shared=True),
+            open_stream("127.0.0.1", port, shared=True),
         )
     }
     made = Assignment(blocks, clusters, (copy,), sockets, LineWriter(io.StringIO()))

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Awaitable
 
 import dns.message
 
+from svcdns.aio.binding import open_stream
 from svcdns.aio.connections import Limits
 from svcdns.aio.stream import Responder
-from svcdns.aio.tcp import StreamListener, open_socket
+from svcdns.aio.tcp import StreamListener
 from svcdns.aio.turns import Turns
 from svcdns.aio.upstream import Upstreams
 from svcdns.plugins.base import Ask
@@ -36,7 +37,7 @@ async def listening(
     def settle(ask: Ask) -> Awaitable[object]:
         return upstreams.settle(ask)
 
-    sock = open_socket(address, 0)
+    sock = open_stream(address, 0)
     listener = StreamListener(
         sock,
         server or EchoServer(),
