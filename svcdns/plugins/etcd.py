@@ -344,6 +344,8 @@ def _option(option: Line, settings: Settings, context: Context) -> Settings:
             paths = tuple([context.path(path) for path in option.rest()])
             if len(paths) > 3:
                 raise option.arity()
+            for path in paths:
+                context.read(path)  # a file that is missing is told with its line
             return replace(settings, tls=paths)
         case "min-lease-ttl":
             return replace(settings, lease_ttl=max(1, int(option.seconds(low=0))))

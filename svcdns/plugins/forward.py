@@ -217,6 +217,9 @@ def _read(line: Line, context: Context) -> Forward:
     zones = line.zone()
     words = line.rest(at_least=1)
     options = read_options(line)
+    options.tls = tuple([context.path(path) for path in options.tls])
+    for path in options.tls:
+        context.read(path)  # a file that is missing is told with its line
     targets = [_find_target(line, word, options, context) for word in words]
     forward = Forward(zones, targets, options, context)
     for target in targets:

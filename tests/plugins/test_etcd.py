@@ -224,7 +224,8 @@ def test_nonsense_from_etcd_is_a_servfail(page: bytes) -> None:
 def test_options_reach_the_request_and_old_ones_are_heard() -> None:
     warned: list[str] = []
     text = "etcd skydns.local {\npath /other\nendpoint https://e:1/\ntls c k a\nmin-lease-ttl 5s\nmax-lease-ttl 1h\nupstream 8.8.8.8\nstubzones\n}"
-    plugin = setup(directives(text), context(warn=warned.append))
+    files = dict.fromkeys("cka", b"")
+    plugin = setup(directives(text), context(files=files, warn=warned.append))
     outcome = server_of([plugin]).respond(question(f"web.{Z} A"), CLIENT, 0.0)
 
     assert isinstance(outcome, Ask)
@@ -234,6 +235,11 @@ def test_options_reach_the_request_and_old_ones_are_heard() -> None:
     key = json.loads(outcome.command.body)["key"]
     assert key == b64encode(b"/other/local/skydns/web").decode()
     assert "stubzones is ignored" in warned[0]
+
+
+def test_a_missing_file_of_tls_is_told_at_the_start() -> None:
+    with pytest.raises(FileNotFoundError, match="/missing"):
+        setup(directives("etcd {\ntls /missing\n}"), context())
 
 
 @pytest.mark.parametrize(

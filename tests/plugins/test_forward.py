@@ -9,6 +9,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
+from msgspec.structs import replace
 
 from svcdns.dns.response import Response
 from svcdns.errors import CorefileError
@@ -465,6 +466,17 @@ def test_suspects_are_probed_from_time_to_time() -> None:
     world.plugin.proxies[0].suspect = True
 
     assert len(need.run(5.0)) == 1
+
+
+def test_files_of_tls_stand_below_the_root_and_have_to_be_there() -> None:
+    """CoreDNS plugin/forward/setup.go parseBlock: the set-up reads them."""
+    text = "forward . tls://192.0.2.1 {\ntls ca.pem\n}"
+    here = replace(Outside(files={"/etc/coredns/ca.pem": b""}).context(), root="/etc/coredns")
+    plugin = forward.setup(directives(text), here)
+    assert plugin.forwards[0].options.tls == ("/etc/coredns/ca.pem",)
+
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        set_up(forward.setup, text)
 
 
 def test_a_query_with_an_upstream_of_tls_is_never_sent_over_udp() -> None:
