@@ -63,7 +63,7 @@ async def get(
     url = f"http://[{host}]:{port}{path}" if ":" in host else f"http://{host}:{port}{path}"
     async with (
         aiohttp.ClientSession() as session,
-        session.request(method, url, timeout=aiohttp.ClientTimeout(total=5)) as response,
+        session.request(method, url, timeout=aiohttp.ClientTimeout(total=30)) as response,
     ):
         return response.status, await response.text(), response.headers
 

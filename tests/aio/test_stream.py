@@ -175,12 +175,14 @@ async def test_a_client_waiting_for_a_slow_answer_is_not_idle(upstreams: Upstrea
 
 async def test_a_client_that_does_not_read_is_cut_off(upstreams: Upstreams) -> None:
     """Rule J12: the write time-out."""
-    async with listening(upstreams, limits=replace(PATIENT, write=0.1)) as (listener, port):
+    server = EchoServer()
+    limits = replace(PATIENT, write=0.1)
+    async with listening(upstreams, limits=limits, server=server) as (listener, port):
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             sock.connect(("127.0.0.1", port))
             sock.sendall(frame("stream.1000.example.") * 3)
-            await until(lambda: listener.connections)
+            await until(lambda: server.clients)
             await until(lambda: not listener.connections)
 
 
@@ -218,10 +220,11 @@ async def test_a_limit_of_queries_ends_the_connection(upstreams: Upstreams) -> N
 async def test_a_client_that_goes_away_with_a_query_under_way_hurts_nobody(
     upstreams: Upstreams,
 ) -> None:
-    async with listening(upstreams) as (listener, port):
+    server = EchoServer()
+    async with listening(upstreams, server=server) as (listener, port):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(frame("slow.example."))
-        await until(lambda: upstreams.under_way)
+        await until(lambda: server.clients)
         writer.transport.abort()
         assert await upstreams.drained(30)
 

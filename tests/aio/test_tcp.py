@@ -90,10 +90,11 @@ async def test_an_exchanged_server_answers_on_open_connections(upstreams: Upstre
 
 
 async def test_stopping_lets_answers_under_way_out(upstreams: Upstreams) -> None:
-    async with listening(upstreams) as (listener, port):
+    server = EchoServer()
+    async with listening(upstreams, server=server) as (listener, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(frame("slow.example."))
-        await until(lambda: upstreams.under_way)
+        await until(lambda: server.clients)
         stopping = asyncio.ensure_future(listener.stop())
 
         assert str((await read(reader)).question[0].name) == "slow.example."

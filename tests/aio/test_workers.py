@@ -305,7 +305,7 @@ async def test_a_reload_changes_the_number_of_processes(
         await found.server.says("Reloading complete")
         await until(lambda: len(found.workers()) == expected - 1)
 
-        assert sockets(found.server.port) == expected
+        await until(lambda: sockets(found.server.port) == expected)
         assert await found.answers() == {"10.96.0.1": QUERIES}
         await found.counted(2 * QUERIES)
 

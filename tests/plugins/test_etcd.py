@@ -46,7 +46,7 @@ KEYS: dict[str, object] = {
 def _post(url: str, body: object, token: str = "") -> dict[str, object]:
     headers = {"Content-Type": "application/json", **({"Authorization": token} if token else {})}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=5) as response:
+    with urllib.request.urlopen(request, timeout=30) as response:
         found = json.load(response)
         assert isinstance(found, dict)
         return found
@@ -89,10 +89,10 @@ def _wait(url: str, process: subprocess.Popen[str]) -> None:
     """Ask until etcd has elected itself; a refused connection comes back at once."""
     for _ in range(400):
         try:
-            with urllib.request.urlopen(url + "/health", timeout=5) as response:
+            with urllib.request.urlopen(url + "/health", timeout=30) as response:
                 if json.load(response)["health"] == "true":
                     return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             pass
         try:
             process.wait(timeout=0.05)
