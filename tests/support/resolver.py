@@ -7,7 +7,7 @@ it is well behaved.  Messages are made by dnspython.
 import asyncio
 import ssl
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self, cast
 
@@ -50,6 +50,8 @@ class Resolver:
     host: str = "127.0.0.1"
     tls: ssl.SSLContext | None = None
     silent_udp: bool = False
+    named: Mapping[str, Step] = field(default_factory=dict)
+    "Steps for names, in lower case, whoever asks before; they take none of the script's."
     port: int = 0
     queries: list[tuple[str, dns.message.Message]] = field(default_factory=list)
     "Transport and message, in the order received."
@@ -95,7 +97,8 @@ class Resolver:
         query = dns.message.from_wire(wire)
         self.queries.append((transport, query))
         self.asked.set()
-        step = next(self._steps, Step())
+        name = query.question[0].name.to_text().lower()
+        step = self.named.get(name) or next(self._steps, Step())
         if step.delay:
             await asyncio.sleep(step.delay)
         if step.gate:
