@@ -5,8 +5,8 @@ import random
 import socket
 from collections.abc import Iterator
 
-FIRST, LAST = 20000, 32000
-"""Below the ports that the kernel gives to clients, which come and go at any time."""
+FIRST, LAST = 20000, 30000
+"""Below node ports, which tests write down as numbers, and the ports that the kernel gives to clients."""
 
 _START = random.SystemRandom().randrange(FIRST, LAST)
 _UNTRIED: Iterator[int] = itertools.cycle((*range(_START, LAST), *range(FIRST, _START)))
