@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import msgspec
-import yaml
 
 from svcdns.corefile.durations import parse_duration
-from svcdns.errors import ProxyConfigError
+from svcdns.errors import ManifestError, ProxyConfigError
+from svcdns.kube import documents
 from svcdns.proxy.address import normalise, normalise_range
 from svcdns.proxy.kubeproxyconfig import API_VERSION, KIND, KubeProxyConfiguration
 
@@ -60,26 +60,29 @@ def read(text: str, file: str) -> tuple[Raw, tuple[str, ...]]:
         ProxyConfigError: Not YAML, or not a KubeProxyConfiguration.
     """
     try:
-        documents = [one for one in yaml.load_all(text, yaml.CSafeLoader) if one is not None]
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else ""
-        raise ProxyConfigError(
-            file, where, f"not YAML: {getattr(error, 'problem', error)}"
-        ) from error
-    ours = [one for one in documents if isinstance(one, dict) and one.get("kind") == KIND]
+        found = documents.parse(text.encode(), file)
+    except ManifestError as error:
+        raise ProxyConfigError(file, f"line {error.line}", error.message) from error
+    mappings = [(one, one.value) for one in found if isinstance(one.value, dict)]
+    ours = [(one, raw) for one, raw in mappings if raw.get("kind") == KIND]
     if not ours:
-        found = [str(one["kind"]) for one in documents if isinstance(one, dict) and "kind" in one]
-        saw = f"; it has kind {', '.join(found)}" if found else ""
-        if "ConfigMap" in found:
+        kinds = [str(raw["kind"]) for _, raw in mappings if "kind" in raw]
+        saw = f"; it has kind {', '.join(kinds)}" if kinds else ""
+        if "ConfigMap" in kinds:
             saw += ": write what stands under its data to a file"
         raise ProxyConfigError(file, "kind", f"the file must hold a {KIND}{saw}")
-    raw = ours[0]
+    document, raw = ours[0]
     if raw.get("apiVersion") != API_VERSION:
         message = f"must be {API_VERSION}, not {raw.get('apiVersion')!r}"
         raise ProxyConfigError(file, "apiVersion", message)
-    extra = len(documents) - 1
-    return _without_nulls(raw), (f"{file}: {extra} other documents are ignored",) if extra else ()
+    # kube-proxy warns as well: its strict decoding fails, and the lenient one takes the last.
+    warnings = [
+        f"{file}: {'.'.join(map(str, path))}: given twice, the one in line {line} counts"
+        for path, line in document.duplicates
+    ]
+    if extra := len(found) - 1:
+        warnings.append(f"{file}: {extra} other documents are ignored")
+    return _without_nulls(raw), tuple(warnings)
 
 
 def _without_nulls(value: Any) -> Any:

@@ -54,8 +54,8 @@ def test_a_corefile_that_would_not_start(
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.yaml", "mode: [\n", "line 2: not YAML: did not find expected node content"),
-        ("a.conf", "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nmode: [\n", "line 3: not YAML: did"),
+        ("a.yaml", "mode: [\n", "line 2: not YAML: while parsing a flow node"),
+        ("a.conf", "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nmode: [\n", "line 3: not YAML: while parsing"),
         ("a.json", '{"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kin', "line 1: not YAML: "),
         ("a.conf", '# ours\n\n{"kind": "Kube', "line 3: not YAML: "),
         ("a.conf", "---\nmode: nftables\n", "kind: the file must hold a KubeProxyConfiguration"),

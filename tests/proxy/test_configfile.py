@@ -33,15 +33,39 @@ def test_other_documents_are_said_to_be_ignored() -> None:
     assert warnings == ("f: 1 other documents are ignored",)
 
 
+def test_of_a_field_that_is_given_twice_the_last_one_counts_with_a_warning() -> None:
+    raw, warnings = read(f"{HEAD}nftables:\n  masqueradeBit: 3\n  masqueradeBit: 4\n", "f")
+    assert raw["nftables"] == {"masqueradeBit": 4}
+    (warning,) = warnings
+    assert warning.startswith("f: nftables.masqueradeBit: given twice, the one in line ")
+
+
+@pytest.mark.parametrize(
+    ("scalar", "value"),
+    [("2001-99-99", "2001-99-99"), ("12:30:45", "12:30:45"), ("on", True), ("0x10", 16)],
+)
+def test_scalars_mean_what_they_mean_to_kube_proxy(scalar: str, value: object) -> None:
+    """sigs.k8s.io/yaml: no dates, no numbers to the base of 60."""
+    assert read(f"{HEAD}hostnameOverride: {scalar}\n", "f")[0]["hostnameOverride"] == value
+
+
+LAUGHS = "a0: &a0 [x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+)
+"""Ten thousand million values in ten lines."""
+
 NOT_OURS = [
     ("", "f: kind: the file must hold a KubeProxyConfiguration"),
     ("- a\n- b\n", "f: kind: the file must hold a KubeProxyConfiguration"),
     ("kind: ConfigMap\n", "f: kind: the file must hold a KubeProxyConfiguration; it has kind ConfigMap"),
     ("kind: KubeProxyConfiguration\n", "f: apiVersion: must be kubeproxy.config.k8s.io/v1alpha1, not None"),
     ("kind: KubeProxyConfiguration\napiVersion: kubeproxy.config.k8s.io/v1\n", "f: apiVersion: must be kubeproxy.config.k8s.io/v1alpha1, not 'kubeproxy.config.k8s.io/v1'"),
-    ("a: [\n", "f: line 2: not YAML: did not find expected node content"),
+    ("a: [\n", "f: line 2: not YAML: while parsing a flow node, did not find expected node content"),
     ("a: b: c\n", "f: line 1: not YAML: mapping values are not allowed in this context"),
-    ("\x00", "f: not YAML: "),
+    ("\x00", "f: line 1: not YAML: "),
+    ("a: " + "[" * 200 + "]" * 200, "f: line 1: nested deeper than 100 levels"),
+    ("a: &a [*a]\n", "f: line 1: "),
+    (LAUGHS, "f: line 7: more than 1,000,000 values"),
 ]  # fmt: skip
 
 
