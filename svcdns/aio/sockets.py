@@ -4,7 +4,7 @@ import ctypes
 import resource
 import socket
 from dataclasses import dataclass
-from struct import pack
+from struct import Struct, error, pack
 from typing import Protocol, cast
 
 from svcdns.aio.tcpconnection import tune
@@ -19,6 +19,10 @@ UDP_BUFFER_OCTETS = 4 << 20
 
 _SO_ATTACH_FILTER = 26
 _SO_DETACH_FILTER = 27
+_SO_MEMINFO = 55
+_MEMINFO = Struct("@9I")
+"""``SK_MEMINFO_*`` of linux/sock_diag.h; the last of them is how many datagrams were dropped."""
+
 _IPV6_FREEBIND = 78
 
 
@@ -109,6 +113,17 @@ def admit(sock: socket.socket, need: Need) -> None:
     # struct sock_fprog: the number of instructions, and where they are
     argument = pack("@HP", len(code) // INSTRUCTION_OCTETS, ctypes.addressof(buffer))
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, argument)
+
+
+def overflowed(sock: socket.socket) -> int:
+    """Count the datagrams that found the receive buffer full; filters drop into the same count."""
+    try:
+        found: int = _MEMINFO.unpack(
+            sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+        )[-1]
+    except (OSError, error):
+        return 0  # kernels before 4.12, and gVisor, do not count
+    return found
 
 
 def accept(listener: socket.socket, family: int) -> tuple[socket.SocketType, tuple[str, int]]:

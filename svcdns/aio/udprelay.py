@@ -5,32 +5,34 @@ reports when the endpoint is not there (ICMP port unreachable).  A datagram that
 endpoint is sent to another one; when there is none, the client gets the error
 (:mod:`svcdns.aio.refusal`).
 
-When a session is over says :mod:`svcdns.proxy.udplife`.
+When a session is over says :mod:`svcdns.proxy.udplife`, which one makes room for another
+:mod:`svcdns.proxy.sessions`.
 """
 
 import asyncio
 import socket
-from collections import OrderedDict
 from collections.abc import Callable
-from itertools import takewhile
 
 from svcdns.aio.datagrams import Name, boxes
 from svcdns.aio.directloop import hub
 from svcdns.aio.poller import Poller
 from svcdns.aio.refusal import Refuser
+from svcdns.aio.sockets import overflowed
 from svcdns.aio.tcpconnection import OURS, SHORTAGES, Closed
 from svcdns.aio.udpsession import UdpSession
 from svcdns.aio.udpsockets import UdpSockets
 from svcdns.proxy.balancer import Endpoint
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.served import Served
-from svcdns.proxy.udplife import EXCHANGE_SECONDS
+from svcdns.proxy.sessions import SessionTable
+from svcdns.proxy.shortage import SESSIONS, Shortage
+from svcdns.proxy.traffic import Drop
 
 SWEEP_SECONDS = 2.0
 """Resolution of the idle times."""
 
 SESSIONS_LIMIT = 16_384
-"""Sessions at most, one descriptor each; beyond it the one longest idle goes."""
+"""Sessions at most, one descriptor each; beyond it one of them makes room."""
 
 
 class UdpRelay:
@@ -65,20 +67,22 @@ class UdpRelay:
         "When the batch of events that is being served began."
         self.round = 0
         "Number of that batch."
-        self.undeliverable = 0
-        self.evicted = 0
-        "Sessions that ended because of the limit."
-        self.sessions: OrderedDict[UdpSession, None] = OrderedDict()
-        "The one longest idle first."
+        self.drops = dict.fromkeys(Drop, 0)
+        self.sessions: SessionTable[UdpSession] = SessionTable()
+        self.frontends: set[UdpFrontend] = set()
         self._loop = loop
         self._warn = warn
         self._sweeper: asyncio.TimerHandle | None = None
-        self._warned = False
+        self._shortage = Shortage(SESSIONS)
 
-    @property
-    def dropped(self) -> int:
-        """Datagrams that could not be passed on: buffers full, or nobody to pass them to."""
-        return self.undeliverable + self.outbox.refused
+    def dropped(self) -> dict[Drop, int]:
+        """Count the datagrams that could not be passed on, by reason."""
+        waiting = sum(frontend.overflowed() for frontend in self.frontends)
+        return {
+            **self.drops,
+            Drop.QUEUE: self.drops[Drop.QUEUE] + waiting,
+            Drop.CLIENT: self.outbox.refused,
+        }
 
     def _begin(self) -> None:
         """Note when a batch of events begins: one look at the clock serves all its datagrams."""
@@ -104,11 +108,13 @@ class UdpRelay:
         """Begin a session for a client; None when no endpoint or no descriptor is to be had."""
         if len(self.sessions) >= self.limit:
             self._evict()
+            self._lacks(f"{self.limit} are open, the limit; some end early")
         family = frontend.need.listener.family
         try:
             sock = self.sockets.take(family)
         except OSError as error:
             self._short(error)
+            self.drops[Drop.SOCKET] += 1
             return None
         endpoint = self._connect(sock, frontend, self.inbox.host(name), tried)
         if endpoint is None:
@@ -116,9 +122,8 @@ class UdpRelay:
             return None
         session = UdpSession(self, frontend, name, endpoint, sock, len(tried) + 1)
         self.poller.retarget(sock.fileno(), session)
-        self.sessions[session] = None
+        session.row = self.sessions.add(session)
         endpoint.active += 1
-        endpoint.connections += 1
         return session
 
     def _connect(
@@ -128,12 +133,15 @@ class UdpRelay:
         while True:
             endpoint = frontend.served.pick(frontend.need, host, self.now, tried)
             if endpoint is None:
+                frontend.served.failures += 1
+                self.drops[Drop.ENDPOINT] += 1
                 return None
             try:
                 sock.connect(endpoint.sockaddr)
             except OSError as error:
                 if error.errno in OURS:
                     self._short(error)
+                    self.drops[Drop.SOCKET] += 1
                     return None
                 frontend.served.failed(endpoint, self.now)
                 tried.append(endpoint)
@@ -142,25 +150,32 @@ class UdpRelay:
 
     def _short(self, error: OSError) -> None:
         """Make room for the next session when there was none for this one."""
-        if not self._warned:
-            self._warned = True
-            self._warn(f"UDP sessions end early to make room for new ones: {error.strerror}")
-        if error.errno in SHORTAGES:
-            if self.sessions:
-                self._evict()
-            self.sockets.close_spares()
+        if error.errno not in SHORTAGES:
+            self._lacks(f"{error.strerror}; datagrams of new clients are dropped")
+            return
+        self._lacks(f"{error.strerror}; some end early")
+        if self.sessions:
+            self._evict()
+        self.sockets.close_spares()
+
+    def _lacks(self, what: str) -> None:
+        text = self._shortage.recurs(what, self.now)
+        if text:
+            self._warn(text)
 
     def _evict(self) -> None:
-        """End the session longest idle."""
-        self.evicted += 1
-        session = next(iter(self.sessions))
+        """End the session that can be spared best."""
+        session = self.sessions.victim(self.limit)
+        session.frontend.served.evictions += 1
         self.sockets.put_back(session.leave("made room"), session.frontend.need.listener.family)
 
     def _sweep(self) -> None:
         now = self.clock()
-        idle = takewhile(lambda session: session.last <= now - EXCHANGE_SECONDS, self.sessions)
-        for session in [session for session in idle if session.expires() <= now]:
+        for session in self.sessions.idle(now):
             session.close("idle")
+        text, _ = self._shortage.look(now)
+        if text:
+            self._warn(text)
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def rehome(self, served: Served) -> None:
@@ -187,6 +202,11 @@ class UdpFrontend:
         self.served = served
         self.sessions: dict[Name, UdpSession] = {}
         self._relay = relay
+        relay.frontends.add(self)
+
+    def overflowed(self) -> int:
+        """Count the datagrams that found the socket's buffer full, where that can be told."""
+        return overflowed(self.sock) if self.need.sources is None else 0
 
     def ready(self, events: int) -> None:
         """Pass on what clients have sent, within bounds."""
@@ -198,16 +218,17 @@ class UdpFrontend:
         for name, data in arrived:
             session = sessions.get(name)
             if session is None:
-                session = relay.open(self, name, [])
+                tried: list[Endpoint] = []
+                session = relay.open(self, name, tried)
                 if session is None:
-                    relay.undeliverable += 1
+                    if tried:  # the kernel knows of no way to any of them
+                        self.refuse(relay.inbox.client(name), len(data))
                     continue
                 sessions[name] = session
             session.forward(data)
 
     def refuse(self, client: tuple[str, int], octets: int) -> None:
         """Tell *client* that no endpoint took its datagram."""
-        self._relay.undeliverable += 1
         listener = self.need.listener
         self._relay.refuser.refuse(client, (listener.address, listener.port), octets)
 
@@ -219,4 +240,6 @@ class UdpFrontend:
     def close(self) -> None:
         """End all sessions and close the socket."""
         self.forget()
+        self._relay.frontends.discard(self)
+        self._relay.drops[Drop.QUEUE] += self.overflowed()
         self._relay.poller.close(self.sock)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from svcdns.aio.datagrams import Name
 from svcdns.aio.tcpconnection import Closed
 from svcdns.proxy.balancer import Endpoint
+from svcdns.proxy.sessions import Row, Standing
+from svcdns.proxy.traffic import Drop
 from svcdns.proxy.udplife import idle_seconds
 
 if TYPE_CHECKING:
@@ -19,15 +21,21 @@ if TYPE_CHECKING:
 DATAGRAMS = 64
 """Datagrams taken from one endpoint's socket in one turn."""
 
+SETTLED_SECONDS = 1.0
+"""When no refusal has come for so long, an endpoint that never answers has taken the session."""
+
 
 class UdpSession:
     """A client's datagrams to one endpoint, and back."""
 
     __slots__ = (
-        "_attempts", "_began", "_burst", "_name", "_relay", "_round", "_sock", "_tried",
-        "_unanswered", "closed", "endpoint", "frontend", "last", "octets_down", "octets_up",
-        "received", "sent",
+        "_attempts", "_began", "_burst", "_counted", "_flows", "_name", "_relay", "_round",
+        "_since", "_sock", "_tried", "_unanswered", "closed", "endpoint", "frontend", "last",
+        "octets_down", "octets_up", "received", "row", "sent",
     )  # fmt: skip
+
+    row: Row["UdpSession"]
+    "Where the session stands in the relay's table, which sets it."
 
     def __init__(
         self,
@@ -39,12 +47,13 @@ class UdpSession:
         attempts: int,
     ) -> None:
         self._attempts = attempts
-        self._began = relay.now
+        self._began = self._since = relay.now
         self._relay = relay
         self._sock = sock
         self._name = name
         self._burst = 1
         self._round = 0
+        self._counted = self._flows = False
         self._tried: list[Endpoint] = []
         self._unanswered: bytes | None = None
         self.frontend = frontend
@@ -67,10 +76,14 @@ class UdpSession:
         """Send a client's datagram to the endpoint."""
         relay = self._relay
         self.last = relay.now
-        relay.sessions.move_to_end(self)
+        self.row.move_to_end(self)
         self.sent += 1
         if not self.received:
             self._unanswered = bytes(data)
+            if not self._counted and self.last - self._since >= SETTLED_SECONDS:
+                self._count()
+        elif not self._flows:
+            self._flow()
         try:
             try:
                 octets = self._sock.send(data)
@@ -85,7 +98,7 @@ class UdpSession:
             self._unanswered = bytes(data)
             self._refused()
         except OSError:
-            relay.undeliverable += 1
+            relay.drops[Drop.SEND] += 1
 
     def ready(self, events: int) -> None:
         """Pass on what the endpoint has sent.
@@ -98,7 +111,7 @@ class UdpSession:
         self._burst = min(self._burst * 2, DATAGRAMS) if again else 1
         self._round = number
         self.last = relay.now
-        relay.sessions.move_to_end(self)
+        self.row.move_to_end(self)
         take = relay.outbox.take
         for _ in range(self._burst):
             try:
@@ -115,11 +128,26 @@ class UdpSession:
                 self.frontend.served.balancer.succeeded(endpoint)
                 self._unanswered = None
                 self._tried.clear()
+                self.row = relay.sessions.rise(self, self.row, Standing.ANSWERED)
+                if not self._counted:
+                    self._count()
+            elif not self._flows:
+                self._flow()
             self.received += 1
             responses = self.frontend.served.responses
             if responses and self.received >= self.sent * responses:
                 self._answered()
                 return
+
+    def _flow(self) -> None:
+        """Both sides have gone on after the first answer: forged clients do not get that far."""
+        self._flows = True
+        self.row = self._relay.sessions.rise(self, self.row, Standing.FLOW)
+
+    def _count(self) -> None:
+        """The endpoint has taken the session, as far as that can be known of UDP."""
+        self._counted = True
+        self.endpoint.connections += 1
 
     def _answered(self) -> None:
         """All is said: the socket is the next client's."""
@@ -153,14 +181,16 @@ class UdpSession:
     def leave(self, why: str) -> socket.socket:
         """End the session, once, and give up its socket, which is still connected and watched.
 
-        Without *why* nothing is logged: another session goes on with it.
+        Without *why* nothing is logged or counted: another session goes on with it.
         """
         self.closed = True
         self.endpoint.active -= 1
-        self._relay.sessions.pop(self, None)
+        self.row.pop(self, None)
         if self.frontend.sessions.get(self._name) is self:
             del self.frontend.sessions[self._name]
         if why:
+            if not self._counted:
+                self._count()
             self._log(why)
         return self._sock
 

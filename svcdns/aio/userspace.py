@@ -31,7 +31,7 @@ from svcdns.proxy.outlier import EjectionRules
 from svcdns.proxy.proxyprotocol import VERSIONS
 from svcdns.proxy.served import EMPTY_RESPONSE, Served, networks
 from svcdns.proxy.topology import MAX_WEIGHT, hint_weight
-from svcdns.proxy.traffic import publish
+from svcdns.proxy.traffic import publish, publish_dropped
 from svcdns.proxy.udplife import MAX_RESPONSES, OPEN_END, responses
 
 DESCRIPTORS_KEPT = 128
@@ -310,6 +310,8 @@ class UserspaceProxy:
         for served in services:
             served.retire()
         publish(self._registry, services, tcp.clock())
+        if self._udp is not None:
+            publish_dropped(self._registry, self._udp.dropped())
 
 
 def _emptied(plan: ServicePlan) -> ServicePlan:

@@ -50,6 +50,8 @@ class Served:
         self.ejections = 0
         self.failures = 0
         "Connections that ended before any endpoint took them."
+        self.evictions = 0
+        "UDP sessions that ended to make room for others."
         self.connect_seconds = HistogramCell(CONNECT_SECONDS_BOUNDS)
         self.retired_sent = 0
         "Octets of endpoints that are gone for good."

@@ -4,6 +4,8 @@ A shortage comes in pieces: accepting pauses, goes on after a moment and meets t
 pieces are one shortage until there has been none for a while.
 """
 
+from typing import NamedTuple
+
 CALM_SECONDS = 5.0
 """A shortage is over when it has not recurred for so long."""
 
@@ -11,10 +13,32 @@ REMINDER_SECONDS = 60.0
 """While it lasts, it is pointed out again at most this often."""
 
 
-class Shortage:
-    """Descriptors, memory, source ports or connections of the limit, whichever lack."""
+class Words(NamedTuple):
+    """What a shortage does to whom."""
 
-    def __init__(self) -> None:
+    begins: str
+    lasts: str
+    ended: str
+
+
+CONNECTIONS = Words(
+    "new connections wait",
+    "new connections still wait",
+    "new connections are taken at once again; some waited",
+)
+
+SESSIONS = Words(
+    "UDP sessions run short",
+    "UDP sessions still run short",
+    "UDP sessions are enough again; they ran short",
+)
+
+
+class Shortage:
+    """Descriptors, memory, source ports or what a limit counts, whichever lack."""
+
+    def __init__(self, words: Words = CONNECTIONS) -> None:
+        self._words = words
         self._began: float | None = None
         self._last = 0.0
         self._said = 0.0
@@ -29,10 +53,10 @@ class Shortage:
         self._last = now
         if self._began is None:
             self._began = self._said = now
-            return f"new connections wait: {what}"
+            return f"{self._words.begins}: {what}"
         if now - self._said >= REMINDER_SECONDS:
             self._said = now
-            return f"new connections still wait, for {now - self._began:.0f} s now: {what}"
+            return f"{self._words.lasts}, for {now - self._began:.0f} s now: {what}"
         return ""
 
     def look(self, now: float) -> tuple[str, float]:
@@ -47,4 +71,4 @@ class Shortage:
         if rest > 0:
             return "", rest
         lasted, self._began = self._last - self._began, None
-        return f"new connections are taken at once again; some waited during {lasted:.1f} s", 0.0
+        return f"{self._words.ended} during {lasted:.1f} s", 0.0

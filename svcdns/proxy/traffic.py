@@ -4,7 +4,8 @@ kube-proxy has no such metrics (rule R123), so the names are ours.  Relays count
 :func:`publish` copies them when ``/metrics`` is scraped.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
 
 from svcdns.hostport import host_port
 from svcdns.metrics import Registry
@@ -17,15 +18,16 @@ ENDPOINT_LABELS = (*SERVICE_LABELS, "endpoint")
 STATE_LABELS = (*ENDPOINT_LABELS, "pod", "state")
 
 _SERVICE = (
-    ("svcdns_proxy_connections_total", "Connections (UDP: sessions) that reached an endpoint."),
+    ("svcdns_proxy_connections_total", "Connections (UDP: sessions) that an endpoint took."),
     ("svcdns_proxy_sent_bytes_total", "Octets sent to endpoints."),
     ("svcdns_proxy_received_bytes_total", "Octets received from endpoints."),
     ("svcdns_proxy_retries_total", "Connects that were tried again on another endpoint."),
     ("svcdns_proxy_ejections_total", "Endpoints left alone after failed connects."),
     ("svcdns_proxy_failures_total", "Connections that no endpoint took."),
+    ("svcdns_proxy_evictions_total", "UDP sessions that ended to make room for others."),
 )
 _ENDPOINT = (
-    ("svcdns_proxy_endpoint_connections_total", "Connections that reached the endpoint."),
+    ("svcdns_proxy_endpoint_connections_total", "Connections that the endpoint took."),
     ("svcdns_proxy_endpoint_failures_total", "Connects that the endpoint did not take."),
     ("svcdns_proxy_endpoint_ejections_total", "Times that the endpoint was left alone."),
     ("svcdns_proxy_endpoint_sent_bytes_total", "Octets sent to the endpoint."),
@@ -41,6 +43,24 @@ _STATE = ("svcdns_proxy_endpoint_state", "1 for the state that the endpoint is i
 _EJECTED = ("svcdns_proxy_endpoint_ejected", "Whether the endpoint is ejected at the moment.")
 _STATES = ("svcdns_proxy_endpoints", "Endpoints by state: ready, ejected, slow-start, draining.")
 _SECONDS = ("svcdns_proxy_connect_seconds", "Time until an endpoint took the connection.")
+
+_DROPPED = ("svcdns_proxy_dropped_datagrams_total", "Datagrams that were not passed on.")
+
+
+class Drop(StrEnum):
+    """Why a datagram was not passed on; values of a metric's label."""
+
+    ENDPOINT = "no-endpoint"
+    "No endpoint took it."
+    SOCKET = "no-socket"
+    "There was no descriptor, memory or port for its session."
+    QUEUE = "queue-full"
+    "It came faster than this process takes them."
+    SEND = "endpoint-send"
+    "The kernel did not send it to the endpoint."
+    CLIENT = "client-send"
+    "The kernel did not send it to the client."
+
 
 SHOWN_UNASKED = 1000
 """Up to so many endpoints of a process have series before they are asked.  Beyond, of 100,000 few
@@ -76,6 +96,13 @@ def publish(registry: Registry, services: Iterable[Served], now: float) -> None:
     _publish_endpoints(registry, found, now)
 
 
+def publish_dropped(registry: Registry, dropped: Mapping[Drop, int]) -> None:
+    """Show how many datagrams were dropped so far, by reason."""
+    family = registry.counter(*_DROPPED, ("reason",))
+    for reason, number in dropped.items():
+        family.cell(reason).value = number
+
+
 def _publish_endpoints(registry: Registry, services: list[Served], now: float) -> None:
     parts = [registry.counter(name, text, ENDPOINT_LABELS) for name, text in _ENDPOINT]
     seconds = registry.counter(*_ENDPOINT_SECONDS, ENDPOINT_LABELS)
@@ -88,7 +115,7 @@ def _publish_endpoints(registry: Registry, services: list[Served], now: float) -
     for served in services:
         labels = _labels(served.plan)
         for endpoint in served.endpoints():
-            if not (everyone or endpoint.connections or endpoint.failures):
+            if not (everyone or endpoint.connections or endpoint.failures or endpoint.active):
                 continue
             names = (*labels, host_port(*endpoint.sockaddr))
             for family, value in zip(parts, _endpoint_counts(endpoint), strict=True):
@@ -118,8 +145,8 @@ def _labels(plan: ServicePlan) -> tuple[str, str, str, str]:
     return (plan.id.namespace, plan.id.service, plan.id.port, plan.id.protocol)
 
 
-def service_counts(served: Served) -> tuple[int, int, int, int, int, int]:
-    """Give connections, octets sent and received, retries, ejections and failures so far."""
+def service_counts(served: Served) -> tuple[int, int, int, int, int, int, int]:
+    """Give what :data:`_SERVICE` names, so far and in that order."""
     endpoints = served.endpoints()
     return (
         served.retired_connections + sum(e.connections for e in endpoints),
@@ -128,6 +155,7 @@ def service_counts(served: Served) -> tuple[int, int, int, int, int, int]:
         served.retries,
         served.ejections,
         served.failures,
+        served.evictions,
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import socket
 from collections import Counter
 from typing import cast
@@ -10,6 +11,8 @@ import pytest
 
 from svcdns.aio.udprelay import UdpFrontend
 from svcdns.aio.userspace import UserspaceProxy
+from svcdns.metrics import Registry
+from svcdns.proxy.traffic import Drop
 from svcdns.proxy.udplife import EXCHANGE_SECONDS, FLOW_SECONDS
 from tests.support.endpoints import address, datagram_endpoints, receive, until
 from tests.support.plans import forwarding_plan
@@ -111,7 +114,7 @@ class TestSessions:
                 (session,) = relay(proxy).sessions
                 session.last -= EXCHANGE_SECONDS + 1
                 relay(proxy)._sweep()
-                assert not relay(proxy).sessions
+                assert len(relay(proxy).sessions) == 0
                 assert session.endpoint.active == 0
                 sock.send(b"2")
                 assert await receive(sock) == b"2"
@@ -131,6 +134,37 @@ class TestSessions:
                 assert await receive(b) == b"y"
                 assert len(relay(proxy).sessions) == 3
 
+    @pytest.mark.parametrize("answered", [False, True])
+    async def test_a_flood_of_new_clients_costs_no_flow_its_endpoint(
+        self, answered: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        registry = Registry()
+        async with (
+            datagram_endpoints(3, lambda data: [data] if answered or data != b"flood" else []) as s,
+            proxying(udp_plan(*PLACES), registry=registry) as proxy,
+        ):
+            relay(proxy).limit = 16
+            with client() as flow:
+                for _ in range(2):
+                    flow.send(b"hello")
+                    assert await receive(flow) == b"hello"
+                for n in range(1, 101):
+                    with client() as sock:
+                        sock.send(b"flood")
+                        await until(lambda: sum(len(one.taken) for one in s) > n + 1)  # noqa: B023
+                        assert len(relay(proxy).sessions) <= 16
+                flow.send(b"still here")
+                assert await receive(flow) == b"still here"
+            assert sorted(sum(b"h" in d[:5] for d, _ in one.taken) for one in s)[:2] == [0, 0]
+            cells = {f.name: f.cells for f in registry.collect()}
+            (evictions,) = cells["svcdns_proxy_evictions_total"].values()
+            assert evictions.value == 101 - 16
+            assert {
+                k: c.value for k, c in cells["svcdns_proxy_dropped_datagrams_total"].items()
+            } == {(reason,): 0 for reason in Drop}
+        said = "UDP sessions run short: 16 are open, the limit; some end early"
+        assert caplog.messages == [said]
+
     async def test_who_gets_the_socket_of_an_ended_session_hears_nothing_of_it(self) -> None:
         """The socket goes to the next client, but its port and what waits in it do not."""
         answers: list[tuple[bytes, tuple[str, int]]] = []
@@ -149,7 +183,7 @@ class TestSessions:
                     servers[0].send(data, old)
                 b.send(b"another")
                 assert await receive(b) == b"another"
-                assert relay(proxy).evicted == 1
+                assert [served.evictions for served in proxy.services.values()] == [1]
                 ((_, first), *_, (_, last)) = servers[0].taken
                 assert first != last
 
@@ -163,8 +197,8 @@ class TestSessions:
                 with monkeypatch.context() as patch:
                     patch.setattr("svcdns.aio.udprelay.socket.socket", _no_descriptors)
                     b.send(b"lost")
-                    await until(lambda: relay(proxy).dropped == 1)
-                assert not relay(proxy).sessions
+                    await until(lambda: relay(proxy).dropped()[Drop.SOCKET] == 1)
+                assert len(relay(proxy).sessions) == 0
                 b.send(b"2")
                 assert await receive(b) == b"2"
 
@@ -181,7 +215,7 @@ class TestAnswersThatAreCounted:
                 sock.send(b"x")
                 assert await receive(sock) == b"x"
                 assert await receive(sock) == b"x"
-                assert not relay(proxy).sessions
+                assert len(relay(proxy).sessions) == 0
                 (served,) = proxy.services.values()
                 (endpoint,) = served.endpoints()
                 assert (endpoint.connections, endpoint.active) == (1, 0)
@@ -194,7 +228,7 @@ class TestAnswersThatAreCounted:
                     sock.send(b"A")
                     sock.send(b"AAAA")
                     assert {await receive(sock), await receive(sock)} == {b"A", b"AAAA"}
-            assert not relay(proxy).sessions
+            assert len(relay(proxy).sessions) == 0
 
     async def test_an_answer_too_late_is_nobodys(self) -> None:
         """Not even the client's who has the socket now."""
@@ -257,6 +291,33 @@ async def test_without_source_ports_no_endpoint_is_blamed() -> None:
 
 def _no_descriptors(*_: object) -> socket.socket:
     raise OSError(errno.EMFILE, "Too many open files")
+
+
+async def test_datagrams_that_come_too_fast_are_counted_also_when_the_service_is_gone() -> None:
+    async with datagram_endpoints(1), proxying(udp_plan(PLACES[0])) as proxy:
+        with client() as sock:
+            for _ in range(20_000):  # nobody takes them meanwhile, and no kernel has 1.2 GB for us
+                sock.send(bytes(60_000))
+        lost = relay(proxy).dropped()[Drop.QUEUE]
+        assert 0 < lost < 20_000
+        proxy.apply(forwarding_plan())
+        assert relay(proxy).dropped()[Drop.QUEUE] >= lost
+
+
+async def test_where_the_kernel_knows_no_way_the_client_is_told() -> None:
+    """A link-local address without an interface leads nowhere, and the kernel says so at once."""
+    port = 8100 + os.getpid() % 800
+    async with proxying(udp_plan("fe80::1:9000", front=f"::1:{port}")) as proxy:
+        if not relay(proxy).refuser.able:
+            pytest.skip("raw sockets need CAP_NET_RAW")
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+            sock.connect(("::1", port))
+            sock.send(b"anybody?")
+            with pytest.raises(ConnectionRefusedError):
+                await receive(sock)
+        (served,) = proxy.services.values()
+        assert served.failures == 1
+        assert relay(proxy).dropped()[Drop.ENDPOINT] == 1
 
 
 async def test_a_flow_follows_its_address_to_another_service_r109() -> None:

@@ -6,6 +6,8 @@ import socket
 import pytest
 
 from svcdns.aio.datagrams import boxes
+from svcdns.aio.udpsession import SETTLED_SECONDS
+from svcdns.proxy.traffic import Drop
 from tests.support.endpoints import address, datagram_endpoints, receive, until
 from tests.support.relays import FRONT_ADDRESS, proxying
 from tests.support.udprelays import PLACES, client, relay, udp_plan
@@ -87,12 +89,59 @@ async def test_octets_and_sessions_are_counted() -> None:
         assert (endpoint.sent, endpoint.received) == (15, 30)
 
 
+async def test_only_the_endpoint_that_takes_a_session_counts_it() -> None:
+    async with datagram_endpoints(1), proxying(udp_plan(*PLACES)) as proxy:
+        for _ in range(20):  # two of three refuse
+            with client() as sock:
+                sock.send(b"x")
+                assert await receive(sock) == b"x"
+        (served,) = proxy.services.values()
+        counts = {e.sockaddr: (e.connections, e.failures) for e in served.endpoints()}
+        taken = [count for count, _ in counts.values() if count]
+        assert taken == [20]
+        assert served.retries == sum(failures for _, failures in counts.values()) > 0
+        assert served.failures == 0
+
+
+async def test_a_session_that_nobody_took_is_a_failure_and_a_dropped_datagram() -> None:
+    async with proxying(udp_plan(*PLACES)) as proxy:
+        with client() as sock:
+            sock.send(b"x")
+            (served,) = proxy.services.values()
+            await until(lambda: served.failures == 1)
+        assert [e.connections for e in served.endpoints()] == [0, 0, 0]
+        assert {why: n for why, n in relay(proxy).dropped().items() if n} == {Drop.ENDPOINT: 1}
+
+
+async def test_a_session_without_an_answer_counts_when_no_refusal_came() -> None:
+    """Metrics and logs are sent one way."""
+    async with datagram_endpoints(1, lambda _: []) as servers, proxying(udp_plan(*PLACES[:1])) as p:
+        (served,) = p.services.values()
+        (endpoint,) = served.endpoints()
+        with client() as long, client() as short:
+            for sock in (long, short):
+                sock.send(b"1")
+            await until(lambda: len(servers[0].taken) == 2)
+            assert (endpoint.connections, endpoint.active) == (0, 2)
+            for session in relay(p).sessions:
+                session._since -= SETTLED_SECONDS
+            long.send(b"2")
+            await until(lambda: len(servers[0].taken) == 3)
+            assert (endpoint.connections, endpoint.active) == (1, 2)
+            long.send(b"3")
+            await until(lambda: len(servers[0].taken) == 4)
+            assert endpoint.connections == 1
+            for session in list(relay(p).sessions):
+                session.close("idle")
+            assert (endpoint.connections, endpoint.active) == (2, 0)
+
+
 async def test_a_dead_endpoint_alone_does_not_spin() -> None:
     async with proxying(udp_plan(PLACES[0])) as proxy:
         with client() as sock:
             sock.send(b"x")
-            await until(lambda: relay(proxy).dropped == 1)
-            assert not relay(proxy).sessions
+            await until(lambda: relay(proxy).dropped()[Drop.ENDPOINT] == 1)
+            assert list(relay(proxy).sessions) == []
 
 
 async def test_when_no_endpoint_is_there_the_client_gets_the_error() -> None:

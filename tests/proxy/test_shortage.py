@@ -1,6 +1,6 @@
 """A shortage is said when it begins and ends, whatever happens in between."""
 
-from svcdns.proxy.shortage import CALM_SECONDS, REMINDER_SECONDS, Shortage
+from svcdns.proxy.shortage import CALM_SECONDS, REMINDER_SECONDS, SESSIONS, Shortage
 
 
 def test_it_is_said_when_it_begins_and_when_it_ends_with_how_long() -> None:
@@ -35,3 +35,10 @@ def test_one_that_lasts_a_moment_is_over_after_the_calm() -> None:
     shortage = Shortage()
     assert shortage.recurs("x", 5.0)
     assert shortage.look(5.0 + CALM_SECONDS)[0].endswith("during 0.0 s")
+
+
+def test_of_sessions_other_things_are_said() -> None:
+    shortage = Shortage(SESSIONS)
+    assert shortage.recurs("x", 0.0) == "UDP sessions run short: x"
+    assert shortage.recurs("x", 60.0) == "UDP sessions still run short, for 60 s now: x"
+    assert shortage.look(70.0)[0] == "UDP sessions are enough again; they ran short during 60.0 s"

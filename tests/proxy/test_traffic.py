@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from svcdns.metrics import Registry
 from svcdns.proxy.served import Served
-from svcdns.proxy.traffic import SHOWN_UNASKED, publish, publish_planned
+from svcdns.proxy.traffic import SHOWN_UNASKED, Drop, publish, publish_dropped, publish_planned
 from tests.support.plans import service_plan
 
 WEB = ("ns-1", "web", "", "TCP")
@@ -21,7 +21,7 @@ def test_numbers_of_services_and_endpoints() -> None:
     first, second = served.balancer.endpoints.values()
     first.connections, first.sent, first.received, first.active = 3, 10, 20, 1
     second.connections, second.failures = 2, 4
-    served.retries = 4
+    served.retries, served.evictions = 4, 6
     served.connect_seconds.observe(0.002, times=5)
     registry = Registry()
     publish(registry, [served], now=0.0)
@@ -29,6 +29,7 @@ def test_numbers_of_services_and_endpoints() -> None:
     assert values(registry, "svcdns_proxy_sent_bytes_total") == {WEB: 10}
     assert values(registry, "svcdns_proxy_received_bytes_total") == {WEB: 20}
     assert values(registry, "svcdns_proxy_retries_total") == {WEB: 4}
+    assert values(registry, "svcdns_proxy_evictions_total") == {WEB: 6}
     assert values(registry, "svcdns_proxy_active_connections") == {WEB: 1}
     assert values(registry, "svcdns_proxy_endpoint_failures_total") == {
         (*WEB, "10.0.0.1:80"): 0,
@@ -168,3 +169,16 @@ def test_where_the_kernel_forwards_the_plan_is_counted() -> None:
     publish_planned(registry, [many])
     assert values(registry, "svcdns_proxy_endpoints") == {(*WEB, "ready"): 1001}
     assert values(registry, "svcdns_proxy_endpoint_state") == {}
+
+
+def test_dropped_datagrams_are_told_by_their_reason() -> None:
+    registry = Registry()
+    for count in (1, 5):
+        publish_dropped(registry, {**dict.fromkeys(Drop, 0), Drop.SOCKET: count})
+    assert values(registry, "svcdns_proxy_dropped_datagrams_total") == {
+        ("no-endpoint",): 0,
+        ("no-socket",): 5,
+        ("queue-full",): 0,
+        ("endpoint-send",): 0,
+        ("client-send",): 0,
+    }
