@@ -30,6 +30,7 @@ from svcdns.aio.listeners import Listeners
 from svcdns.aio.logs import LineWriter
 from svcdns.aio.needs import spawn_all
 from svcdns.aio.signals import Signals, Wish
+from svcdns.aio.slices import StoppedError, in_turns
 from svcdns.aio.upstream import Upstreams
 from svcdns.corefile.durations import format_duration
 from svcdns.errors import ConfigError, about_file, fault_of
@@ -37,9 +38,10 @@ from svcdns.kube.source import ApiSource
 from svcdns.kube.store import Store
 from svcdns.metrics import Registry
 from svcdns.plugins.base import Ask, LameDuck, Reload
-from svcdns.plugins.build import Configuration, build
+from svcdns.plugins.build import Configuration, build_slices
 from svcdns.plugins.chorus import FIRST, Chorus
 from svcdns.plugins.clusters import Cluster, Clusters
+from svcdns.plugins.slices import Slices, finish
 
 if TYPE_CHECKING:
     from svcdns.aio.workers import Workers
@@ -162,10 +164,10 @@ class App:
     async def _start(self) -> _Generation | None:
         loaded = self._settings.corefile.read()
         _speak(loaded)
-        configuration = self._build(loaded)
+        configuration = finish(self._build(loaded))
         self._listeners.check(configuration.servers)
         await self._sites.change(self._wanted_sites(configuration))
-        generation = self._take_up(loaded, configuration)
+        generation = await self._take_up(loaded, configuration)
         if not await self._synced(configuration.clusters):
             return None
         await self._listeners.change(configuration.servers)
@@ -183,7 +185,7 @@ class App:
                 self._writer.write(line)
         return generation
 
-    def _build(self, loaded: Loaded) -> Configuration:
+    def _build(self, loaded: Loaded) -> Slices[Configuration]:
         lent = environment(
             self._registry,
             self._clusters,
@@ -194,7 +196,7 @@ class App:
         )
         for text in loaded.warnings:
             log.warning("%s", text)
-        return build(loaded.blocks, lent)
+        return build_slices(loaded.blocks, lent)
 
     def _wanted_sites(self, configuration: Configuration) -> dict[str, Site]:
         return sites(
@@ -206,9 +208,9 @@ class App:
             return await self._workers.expose()
         return await exposition.text(self._registry)
 
-    def _take_up(self, loaded: Loaded, configuration: Configuration) -> _Generation:
+    async def _take_up(self, loaded: Loaded, configuration: Configuration) -> _Generation:
         """Start what the configuration needs beside its servers."""
-        needed = spawn_all(configuration.needs, self._upstreams)
+        needed = await spawn_all(configuration.needs, self._upstreams)
         tasks = [self._run(work) for work in needed]
         for cluster in configuration.clusters:
             key = cluster.source.identity
@@ -318,16 +320,18 @@ class App:
             self._failures.value += 1
             log.error("plugin/reload: Corefile changed but reload failed: %s", error)
             return old
+        except StoppedError:
+            return old
         self._announce(new)
         log.info("Reloading complete")
         return new
 
     async def _replace(self, old: _Generation, loaded: Loaded) -> _Generation:
-        configuration = self._build(loaded)
+        configuration = await in_turns(self._build(loaded), lambda: self._signals.stopped)
         new: _Generation | None = None
         try:
             self._listeners.check(configuration.servers)
-            new = self._take_up(loaded, configuration)
+            new = await self._take_up(loaded, configuration)
             await self._synced(configuration.clusters)
             await self._sites.change(self._wanted_sites(configuration))
             await self._listeners.change(configuration.servers)

@@ -32,15 +32,15 @@ class DirectoryWatcher:
         self._known: dict[str, tuple[Mark, bytes]] = {}
         self._looked = False
 
-    def look(self) -> bool:
-        """Look once; tell whether anything was new."""
+    async def look(self) -> bool:
+        """Look once; tell whether anything was new, when it has been taken."""
         found: dict[str, tuple[Mark, bytes]] = {}
         for path in self._paths():
             try:
                 mark = mark_of(path)
                 known = self._known.get(path)
                 if known is None or known[0] != mark:
-                    known = (mark, Path(path).read_bytes())
+                    known = (mark, _read(path))
                 found[path] = known
             except OSError as error:
                 self._failed(path, error)
@@ -51,7 +51,9 @@ class DirectoryWatcher:
             return False
         self._looked = True
         try:
-            self._need.changed(contents)
+            for _ in self._need.changed(contents) or ():
+                # A zone of a hundred thousand records must not keep queries waiting.
+                await asyncio.sleep(0)
         except Exception as error:  # noqa: BLE001 - a bad file must not end the watching
             self._failed(self._need.path, error)
         return True
@@ -72,4 +74,8 @@ class DirectoryWatcher:
         """Look every interval, the first time after one."""
         while True:
             await asyncio.sleep(self._need.interval)
-            self.look()
+            await self.look()
+
+
+def _read(path: str) -> bytes:
+    return Path(path).read_bytes()

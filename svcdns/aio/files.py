@@ -6,10 +6,12 @@ is watched does not), and because CoreDNS polls too, with the intervals that the
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from svcdns.aio.slices import in_turns
 from svcdns.plugins.base import WatchFile
+from svcdns.plugins.slices import Slices
 
 Mark = tuple[int, int, int, int]
 """Device, inode, time of modification in nanoseconds, size in octets."""
@@ -31,30 +33,30 @@ class FileWatcher:
         self._content: bytes | None = None
         self._looked = False
 
-    def look(self) -> bool:
-        """Look once; tell whether the content was new."""
+    async def look(self) -> bool:
+        """Look once; tell whether the content was new, when it has been taken."""
         new, work = self._look()
-        for _ in work:
-            pass
+        # A file of a hundred thousand lines must not keep queries waiting.
+        await in_turns(work)
         return new
 
-    def _look(self) -> tuple[bool, Iterator[None]]:
+    def _look(self) -> tuple[bool, Slices[None]]:
         """Look once; give whether the content was new, and what its reader still has to do."""
         mark, content = self._mark, self._content
         try:
             mark = mark_of(self._need.path)
             if self._looked and mark == self._mark:
-                return False, iter(())
+                return False, _nothing()
             content = Path(self._need.path).read_bytes()
         except OSError:
             mark, content = None, None
         if self._looked and content == self._content:
             self._mark = mark
-            return False, iter(())
+            return False, _nothing()
         self._looked, self._mark, self._content = True, mark, content
         return True, self._work(content)
 
-    def _work(self, content: bytes | None) -> Iterator[None]:
+    def _work(self, content: bytes | None) -> Slices[None]:
         try:
             yield from self._need.changed(content) or ()
         except Exception as error:  # noqa: BLE001 - a bad file must not end the watching
@@ -62,13 +64,14 @@ class FileWatcher:
 
     async def run(self) -> None:
         """Look now and every interval; returns at once for an interval of 0."""
-        self.look()
+        await self.look()
         while self._need.interval > 0:
             await asyncio.sleep(self._need.interval)
-            _, work = self._look()
-            for _ in work:
-                # A file of a hundred thousand lines must not keep queries waiting.
-                await asyncio.sleep(0)
+            await self.look()
+
+
+def _nothing() -> Slices[None]:
+    yield from ()
 
 
 def mark_of(path: str) -> Mark:

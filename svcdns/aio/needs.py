@@ -17,19 +17,19 @@ def _nothing(_outcome: object) -> None:
     """Take the end of what nobody waits for."""
 
 
-def spawn_all(needs: Iterable[Need], upstreams: Upstreams) -> list[Coroutine[Any, Any, None]]:
-    """Give the work to be done while a configuration is in force; files are read at once."""
+async def spawn_all(needs: Iterable[Need], upstreams: Upstreams) -> list[Coroutine[Any, Any, None]]:
+    """Read the files, and give the work to be done while a configuration is in force."""
     work: list[Coroutine[Any, Any, None]] = []
     for need in needs:
         match need:
             case WatchFile():
                 watcher = FileWatcher(need, _complain)
-                watcher.look()
+                await watcher.look()
                 if need.interval > 0:
                     work.append(watcher.run())
             case WatchDirectory():
                 directory = DirectoryWatcher(need, _complain)
-                directory.look()
+                await directory.look()
                 if need.interval > 0:
                     work.append(directory.run())
             case Periodic():

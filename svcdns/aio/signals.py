@@ -62,6 +62,11 @@ class Signals:
         while self._caught:
             loop.remove_signal_handler(self._caught.pop())
 
+    @property
+    def stopped(self) -> bool:
+        """Whether there was a SIGTERM or SIGINT."""
+        return self._stop.is_set()
+
     async def stopping(self, seconds: float) -> bool:
         """Wait for SIGTERM or SIGINT, at most *seconds*; tell whether there was one."""
         try:

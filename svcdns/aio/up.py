@@ -275,7 +275,8 @@ class Up:
             if forwarding:
                 await forwarding.start()
             self._introduce(store)
-            work = [source.run(), echo.run(), *spawn_all(configuration.needs, self._upstreams)]
+            needed = await spawn_all(configuration.needs, self._upstreams)
+            work = [source.run(), echo.run(), *needed]
             tasks = [asyncio.ensure_future(one) for one in work]
             wish = asyncio.ensure_future(signals.next())
             try:

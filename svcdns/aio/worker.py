@@ -118,7 +118,7 @@ class Worker(asyncio.Protocol):
             alike=lambda line: self._say(Said(line)),
         )
         configuration = build(self._assignment.blocks, lent)
-        works = spawn_all(work_of_worker(configuration.needs), upstreams)
+        works = await spawn_all(work_of_worker(configuration.needs), upstreams)
         tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(one) for one in works]
         listeners = Listeners(upstreams.settle)
         await listeners.adopt(configuration.servers, self._assignment.sockets)

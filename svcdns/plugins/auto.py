@@ -37,7 +37,7 @@ Differences
 Parity: CoreDNS ``plugin/auto``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -122,7 +122,7 @@ class Auto:
             return proceed(request)
         return self._zones.serve(request, proceed, Fallthrough())
 
-    def _take(self, files: Mapping[str, bytes]) -> None:
+    def _take(self, files: Mapping[str, bytes]) -> Iterator[None]:
         """Take what the directory holds now; what cannot be read leaves its zone as it is."""
         seen: set[bytes] = set()
         for path in sorted(files):
@@ -131,7 +131,7 @@ class Auto:
                 continue
             seen.add(origin)
             try:
-                zone, _ = load(files[path], origin, path, self._read)
+                zone, _ = yield from load(files[path], origin, path, self._read)
             except ValueError as error:
                 self._say(f"[WARNING] plugin/{NAME}: Parse zone {to_text(origin)!r}: {error}")
                 continue

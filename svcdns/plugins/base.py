@@ -19,6 +19,7 @@ from svcdns.dns.response import Response
 from svcdns.metrics import Cell, Registry
 from svcdns.plugins.clusters import Cluster, Clusters
 from svcdns.plugins.commands import Command, Result, Transport
+from svcdns.plugins.slices import Slices
 
 Owner: TypeAlias = Hashable
 """What a stored answer depends on; see :mod:`svcdns.zones.owners`."""
@@ -174,8 +175,8 @@ class WatchDirectory(Struct, frozen=True):
     "Seconds between looks; 0 looks once."
     wanted: Callable[[str], bool]
     "Whether a file counts, by its path."
-    changed: Callable[[Mapping[str, bytes]], None]
-    "Contents by path; empty when the directory is missing."
+    changed: Callable[[Mapping[str, bytes]], Iterator[None] | None]
+    "Contents by path; empty when the directory is missing.  May give work to be done in slices."
 
 
 class Periodic(Struct, frozen=True):
@@ -328,8 +329,10 @@ class Context(Struct, frozen=True):
         return f"{self.root.rstrip('/')}/{text}"
 
 
-Setup: TypeAlias = Callable[[tuple[Directive, ...], Context], Plugin | None]
+Setup: TypeAlias = Callable[[tuple[Directive, ...], Context], Plugin | Slices[Plugin | None] | None]
 """All directives of one name in a block, to a plugin (or ``None``: nothing in the chain).
+
+What takes long (``file``) is done in slices.
 
 Raises:
     CorefileError: With the directive's file and line.

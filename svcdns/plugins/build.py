@@ -22,6 +22,7 @@ from svcdns.plugins.clusters import Cluster, Clusters
 from svcdns.plugins.kubernetes import owners_of
 from svcdns.plugins.programming import Programming
 from svcdns.plugins.server import Listen, Server
+from svcdns.plugins.slices import Slices, finish
 
 
 @runtime_checkable
@@ -98,14 +99,20 @@ def build(blocks: Sequence[ServerBlock], environment: Environment) -> Configurat
     Raises:
         CorefileError: A directive cannot be used; nothing stays behind.
     """
+    return finish(build_slices(blocks, environment))
+
+
+def build_slices(blocks: Sequence[ServerBlock], environment: Environment) -> Slices[Configuration]:
+    """Make a configuration as :func:`build` does, a slice at a time (a reload)."""
     check_schemes(blocks, environment.warn)
     check_overlap(blocks)
     shared: dict[Hashable, object] = {}
     changes = _Changes()
-    built = [
-        _Built(block, number, environment, shared, changes.end)
-        for number, block in enumerate(blocks)
-    ]
+    built = []
+    for number, block in enumerate(blocks):
+        addresses = bind.addresses(block.named("bind"), environment.interfaces)
+        context = _context(block, number, addresses, environment, shared, changes.end)
+        built.append(_Built(block, addresses, (yield from registry.build(block, context))))
     servers = changes.servers = _servers(built, environment)
     plugins = tuple(plugin for each in built for plugin in each.plugins)
     needs = tuple(need for plugin in plugins for need in plugin.needs)
@@ -138,43 +145,49 @@ class _Changes:
             server.drop(touched)
 
 
+def _context(
+    block: ServerBlock,
+    number: int,
+    addresses: tuple[str, ...],
+    environment: Environment,
+    shared: dict[Hashable, object],
+    changed: Callable[[Iterable[Owner]], None],
+) -> Context:
+    """Give what the set-ups of a block's plugins may know and use."""
+    first = block.keys[0]
+    return Context(
+        zones=tuple(dict.fromkeys(from_text(key.zone) for key in block.keys)),
+        server=label(first.scheme, addresses[0] if addresses else "", first.port),
+        registry=environment.registry,
+        read=environment.read,
+        random=environment.random,
+        warn=environment.warn,
+        wall=environment.wall,
+        block=number,
+        shared=shared,
+        local_addresses=_reachable(addresses, environment.interfaces),
+        clusters=environment.clusters,
+        write=environment.write,
+        alike=environment.alike,
+        clock=environment.clock,
+        changed=changed,
+        root=root.path(block.named("root")),
+        hostname=environment.hostname,
+        view=next((one.args[0] for one in block.named("view") if one.args), ""),
+        processors=environment.processors,
+        kin=environment.kin,
+    )
+
+
 class _Built:
     """One server block with its plugins."""
 
     def __init__(
-        self,
-        block: ServerBlock,
-        number: int,
-        environment: Environment,
-        shared: dict[Hashable, object],
-        changed: Callable[[Iterable[Owner]], None],
+        self, block: ServerBlock, addresses: tuple[str, ...], plugins: tuple[Plugin, ...]
     ) -> None:
         self.source = block
-        self.addresses = bind.addresses(block.named("bind"), environment.interfaces)
-        first = block.keys[0]
-        context = Context(
-            zones=tuple(dict.fromkeys(from_text(key.zone) for key in block.keys)),
-            server=label(first.scheme, self.addresses[0] if self.addresses else "", first.port),
-            registry=environment.registry,
-            read=environment.read,
-            random=environment.random,
-            warn=environment.warn,
-            wall=environment.wall,
-            block=number,
-            shared=shared,
-            local_addresses=_reachable(self.addresses, environment.interfaces),
-            clusters=environment.clusters,
-            write=environment.write,
-            alike=environment.alike,
-            clock=environment.clock,
-            changed=changed,
-            root=root.path(block.named("root")),
-            hostname=environment.hostname,
-            view=next((one.args[0] for one in block.named("view") if one.args), ""),
-            processors=environment.processors,
-            kin=environment.kin,
-        )
-        self.plugins = registry.build(block, context)
+        self.addresses = addresses
+        self.plugins = plugins
         for plugin in self.plugins:
             if isinstance(plugin, Meets):
                 plugin.meet(self.plugins)

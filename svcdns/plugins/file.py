@@ -39,7 +39,7 @@ Differences
 Parity: CoreDNS ``plugin/file``.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -50,9 +50,10 @@ from svcdns.corefile.syntax import Directive
 from svcdns.dns.name import to_text
 from svcdns.dns.response import Record
 from svcdns.plugins.base import Context, Handler, Need, Outcome, Request, WatchFile
+from svcdns.plugins.slices import Slices
 from svcdns.plugins.zoneanswers import Zones
 from svcdns.plugins.zonedata import Zone
-from svcdns.plugins.zonefile import Read, ZoneFile, parse, parse_slices, reader
+from svcdns.plugins.zonefile import Read, parse, reader
 
 NAME = "file"
 
@@ -161,7 +162,7 @@ class File:
         self._taken.note(settings.path, content)
         for origin in settings.zones:
             try:
-                zone, _ = yield from load_slices(content, origin, settings.path, self._taken.read)
+                zone, _ = yield from load(content, origin, settings.path, self._taken.read)
             except ValueError as error:
                 self._say(f"[ERROR] plugin/{NAME}: parsing zone {to_text(origin)!r}: {error}")
                 continue
@@ -177,11 +178,13 @@ class File:
         if known is None:
             return True
         if settings.by_mtime:
-            return known.records() != zone.records()
+            return not known.same(zone)
         return known.serial != zone.serial
 
 
-def load(content: bytes, origin: bytes, path: str, read: Read) -> tuple[Zone, tuple[str, ...]]:
+def load(
+    content: bytes, origin: bytes, path: str, read: Read
+) -> Slices[tuple[Zone, tuple[str, ...]]]:
     """Make a zone of a file's content.
 
     Returns:
@@ -190,24 +193,15 @@ def load(content: bytes, origin: bytes, path: str, read: Read) -> tuple[Zone, tu
     Raises:
         ValueError: It cannot be read, or has no SOA.
     """
-    return _zone(parse(content, origin, path, read), origin, path)
-
-
-def load_slices(
-    content: bytes, origin: bytes, path: str, read: Read
-) -> Generator[None, None, tuple[Zone, tuple[str, ...]]]:
-    """Make a zone as :func:`load` does, a slice at a time."""
-    return _zone((yield from parse_slices(content, origin, path, read)), origin, path)
-
-
-def _zone(found: ZoneFile, origin: bytes, path: str) -> tuple[Zone, tuple[str, ...]]:
+    found = yield from parse(content, origin, path, read)
     try:
-        return Zone(origin, found.records, found.soa), found.included
+        zone = yield from Zone.slices(origin, found.records, found.soa)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    return zone, found.included
 
 
-def setup(directives: tuple[Directive, ...], context: Context) -> File:
+def setup(directives: tuple[Directive, ...], context: Context) -> Slices[File]:
     """Read the directives and their files."""
     zones, taken = Zones(NAME, context.changed), Taken(context.read)
     files = []
@@ -233,7 +227,7 @@ def setup(directives: tuple[Directive, ...], context: Context) -> File:
         included: tuple[str, ...] = ()
         for origin in settings.zones:
             try:
-                zone, included = load(content, origin, settings.path, taken.read)
+                zone, included = yield from load(content, origin, settings.path, taken.read)
             except ValueError as error:
                 raise line.error(str(error)) from error
             zones.put(origin, zone)

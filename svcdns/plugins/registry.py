@@ -5,7 +5,7 @@ list says so.  Modules are imported when a Corefile asks for them, so that nobod
 that are not used.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from typing import cast
@@ -14,6 +14,7 @@ from svcdns.corefile.syntax import Directive, ServerBlock
 from svcdns.errors import CorefileError, about_file
 from svcdns.plugins.base import Context, Plugin, Setup
 from svcdns.plugins.order import BY_NAME, NAMES, Support
+from svcdns.plugins.slices import Slices
 
 
 def find_setup(name: str) -> Setup | None:
@@ -51,7 +52,7 @@ def groups(block: ServerBlock) -> Iterator[tuple[Directive, ...]]:
             yield tuple(by_name[name])
 
 
-def set_up(directives: tuple[Directive, ...], context: Context) -> Plugin | None:
+def set_up(directives: tuple[Directive, ...], context: Context) -> Slices[Plugin | None]:
     """Set one plugin up from all its directives in a block.
 
     Args:
@@ -68,7 +69,8 @@ def set_up(directives: tuple[Directive, ...], context: Context) -> Plugin | None
     setup = find_setup(first.name)
     if setup is not None:
         try:
-            return setup(directives, context)
+            made = setup(directives, context)
+            return (yield from made) if isinstance(made, Generator) else made
         except OSError as error:
             message = f"plugin/{first.name}: {about_file(error)}"
             raise CorefileError(first.file, first.line, message) from error
@@ -79,7 +81,7 @@ def set_up(directives: tuple[Directive, ...], context: Context) -> Plugin | None
     return None
 
 
-def build(block: ServerBlock, context: Context) -> tuple[Plugin, ...]:
+def build(block: ServerBlock, context: Context) -> Slices[tuple[Plugin, ...]]:
     """Set all plugins of a block up.
 
     Returns:
@@ -88,5 +90,7 @@ def build(block: ServerBlock, context: Context) -> tuple[Plugin, ...]:
     Raises:
         CorefileError: The block cannot be served.
     """
-    found = (set_up(directives, context) for directives in groups(block))
+    found = []
+    for directives in groups(block):
+        found.append((yield from set_up(directives, context)))
     return tuple(plugin for plugin in found if plugin is not None)

@@ -20,6 +20,7 @@ from svcdns.plugins.base import Context, Plugin
 from svcdns.plugins.build import Meets
 from svcdns.plugins.order import BY_NAME, Support
 from svcdns.plugins.registry import set_up, support_of
+from svcdns.plugins.slices import finish
 
 
 class Status(StrEnum):
@@ -148,7 +149,7 @@ def _chain(
         if not directives:
             continue
         try:
-            plugin = set_up(directives, context)
+            plugin = finish(set_up(directives, context))
             if plugin is not None:
                 try_out(plugin)
         except CorefileError as error:

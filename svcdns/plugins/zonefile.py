@@ -13,7 +13,7 @@ Parity: CoreDNS ``plugin/file`` (Parse), miekg/dns ``scan.go``.
 """
 
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, TypeAlias, cast
 
@@ -23,14 +23,18 @@ from msgspec.structs import replace
 from svcdns.dns.constants import RRType
 from svcdns.dns.name import is_subdomain, to_text
 from svcdns.dns.response import Record
+from svcdns.plugins.slices import Slices
 
 MISSING_PACKAGE = "zone files need dnspython, which is not installed: pip install 'svcdns[zones]'"
 
 MAX_INCLUDES = 7
 """Files within files (miekg/dns)."""
 
-SLICE = 200
-"""Lines read at a time: about 10 ms."""
+SLICE = 50
+"""Lines read at a time: about 3 ms."""
+
+RECORDS = 1000
+"""Records chosen at a time."""
 
 MAX_STRING = 255
 """Octets of one character string (RFC 1035 §3.3)."""
@@ -68,7 +72,7 @@ def reader() -> ModuleType:
     return dns.zonefile
 
 
-def parse(content: bytes, origin: bytes, path: str, read: Read) -> ZoneFile:
+def parse(content: bytes, origin: bytes, path: str, read: Read) -> Slices[ZoneFile]:
     """Read a zone file; records outside of the zone are left out.
 
     Args:
@@ -80,30 +84,21 @@ def parse(content: bytes, origin: bytes, path: str, read: Read) -> ZoneFile:
     Raises:
         ValueError: It cannot be read; the message has path and line.
     """
-    slices = parse_slices(content, origin, path, read)
-    while True:
-        try:
-            next(slices)
-        except StopIteration as done:
-            found: ZoneFile = done.value
-            return found
-
-
-def parse_slices(
-    content: bytes, origin: bytes, path: str, read: Read
-) -> Generator[None, None, ZoneFile]:
-    """Read a zone file as :func:`parse` does, a slice at a time."""
     reader()
     found = _Reading(read)
     yield from found.file(_text(content), path, found.start(origin), 0)
-    soas = [record for record in found.records if record.rrtype == RRType.SOA]
-    soa = soas[-1] if soas else None
-    records = [
-        record
-        for record in found.records
-        if (record.rrtype != RRType.SOA and is_subdomain(record.owner.lower(), origin))
-        or (record is soa and record.owner.lower() == origin)
-    ]
+    soa = next((one for one in reversed(found.records) if one.rrtype == RRType.SOA), None)
+    records = []
+    for number, record in enumerate(found.records, 1):
+        owner = record.owner.lower()
+        if record.rrtype == RRType.SOA:
+            belongs = record is soa and owner == origin
+        else:
+            belongs = is_subdomain(owner, origin)
+        if belongs:
+            records.append(record)
+        if not number % RECORDS:
+            yield
     return ZoneFile(tuple(records), soa, tuple(found.included))
 
 
@@ -173,7 +168,7 @@ class _Reading:
         import dns.tokenizer
         import dns.zonefile
 
-        tokens = dns.tokenizer.Tokenizer(text, path)
+        tokens = dns.tokenizer.Tokenizer(_QUOTED.sub(_cut, text), path)
         tokens.line_number = line
         rows: Any = dns.zonefile.Reader(tokens, dns.rdataclass.IN, cast("Any", self))
         for name in _State.__struct_fields__:
@@ -264,13 +259,15 @@ def _open_after(line: str, depth: int, quoted: bool) -> tuple[int, bool]:
 
 
 def _text(content: bytes) -> str:
-    """Decode a file; octets that are no UTF-8 become escapes, long strings several (miekg/dns)."""
+    """Decode a file; octets that are no UTF-8 become escapes (miekg/dns)."""
+    if content.isascii():
+        return content.decode()
     text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    text = _NO_UTF8.sub(lambda match: f"\\{ord(match[0]) - 0xDC00:03}", text)
-    return _QUOTED.sub(_cut, text)
+    return _NO_UTF8.sub(lambda match: f"\\{ord(match[0]) - 0xDC00:03}", text)
 
 
 def _cut(match: re.Match[str]) -> str:
+    """Make several strings of one that is too long (miekg/dns)."""
     pieces, room = [""], MAX_STRING
     for octet in _OCTETS.findall(match[1]):
         size = 1 if octet.startswith("\\") else len(octet.encode())

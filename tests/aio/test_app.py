@@ -399,6 +399,73 @@ async def test_credentials_that_cannot_be_used_end_the_start(tmp_path: Path) -> 
             await asyncio.wait_for(task, 30)
 
 
+async def hears(source: ApiSource, store: Store, registry: Registry) -> None:
+    """Hear of an API server that has nothing."""
+    for kind in source.kinds:
+        store.replace(kind, ())
+    await asyncio.Event().wait()
+
+
+def zone(tmp_path: Path, records: int) -> Path:
+    lines = [f"h{number} A 10.0.0.1" for number in range(records)]
+    path = tmp_path / "db.example.org"
+    path.write_text("$TTL 9\n@ SOA a b 1 2 3 4 5\n" + "\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "directive", ["file {zone} example.org", "auto {{\ndirectory {folder}\n}}"]
+)
+async def test_a_reload_reads_zone_files_while_others_are_answered(
+    tmp_path: Path, directive: str
+) -> None:
+    directive = directive.format(zone=zone(tmp_path, 3000), folder=tmp_path)
+    made = InProcess(tmp_path / "Corefile", hears, timeout="60s")
+    async with made.run() as task:
+        await made.says("svcdns-")
+        made.path.write_text(made.path.read_text().replace("ready", f"{directive}\nready", 1))
+        answers = 0
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await made.says("[INFO] Reloading\n")
+        while "Reloading complete" not in made.stream.getvalue():
+            await made.ask("web.prod.svc.cluster.local.")
+            answers += 1
+
+        assert answers > 5
+        assert (await made.ask("h2999.example.org.")).rcode() == dns.rcode.NOERROR
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.wait_for(task, 30) == 0
+
+
+async def test_a_zone_file_that_cannot_be_read_leaves_everything_as_it_is(tmp_path: Path) -> None:
+    path = zone(tmp_path, 500)
+    path.write_text(path.read_text() + "nonsense here\n")
+    made = InProcess(tmp_path / "Corefile", hears, timeout="60s")
+    async with made.run():
+        await made.says("svcdns-")
+        text = made.path.read_text()
+        made.path.write_text(text.replace("ready", f"file {path} example.org\nready", 1))
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await made.says(f"plugin/file: {path}:503: ")
+
+        assert (await made.ask("web.prod.svc.cluster.local.")).rcode() == dns.rcode.NXDOMAIN
+
+
+async def test_a_signal_ends_a_reload_that_takes_long(tmp_path: Path) -> None:
+    path = zone(tmp_path, 3000)
+    made = InProcess(tmp_path / "Corefile", hears, timeout="60s")
+    async with made.run() as task:
+        await made.says("svcdns-")
+        text = made.path.read_text()
+        made.path.write_text(text.replace("ready", f"file {path} example.org\nready", 1))
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await made.says("[INFO] Reloading\n")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+        assert await asyncio.wait_for(task, 30) == 0
+    assert "Reloading complete" not in made.stream.getvalue()
+
+
 async def test_credentials_that_cannot_be_used_fail_a_reload(tmp_path: Path) -> None:
     async def feed(source: ApiSource, store: Store, registry: Registry) -> None:
         if source.endpoint.endswith(":2"):

@@ -17,23 +17,23 @@ def watcher(path: Path, seen: list[dict[str, bytes]], failed: list[str]) -> Dire
     return DirectoryWatcher(need, lambda path, error: failed.append(str(error)))
 
 
-def test_files_come_change_and_go(tmp_path: Path) -> None:
+async def test_files_come_change_and_go(tmp_path: Path) -> None:
     seen: list[dict[str, bytes]] = []
     watch = watcher(tmp_path / "zones", seen, [])
 
-    assert watch.look()
-    assert not watch.look()
+    assert await watch.look()
+    assert not await watch.look()
     (tmp_path / "zones" / "sub").mkdir(parents=True)
     (tmp_path / "zones" / "sub" / "db.a").write_bytes(b"1")
     (tmp_path / "zones" / "readme").write_bytes(b"1")
-    assert watch.look()
+    assert await watch.look()
     (tmp_path / "zones" / "sub" / "db.a").write_bytes(b"12")
-    assert watch.look()
+    assert await watch.look()
     (tmp_path / "zones" / "db.b").write_bytes(b"2")
-    assert watch.look()
+    assert await watch.look()
     (tmp_path / "zones" / "sub" / "db.a").unlink()
-    assert watch.look()
-    assert not watch.look()
+    assert await watch.look()
+    assert not await watch.look()
     assert seen == [
         {},
         {"db.a": b"1"},
@@ -43,7 +43,7 @@ def test_files_come_change_and_go(tmp_path: Path) -> None:
     ]
 
 
-def test_a_swapped_symlink_is_seen_and_a_dangling_one_is_told(tmp_path: Path) -> None:
+async def test_a_swapped_symlink_is_seen_and_a_dangling_one_is_told(tmp_path: Path) -> None:
     seen: list[dict[str, bytes]] = []
     failed: list[str] = []
     (tmp_path / "one").write_bytes(b"1")
@@ -51,26 +51,26 @@ def test_a_swapped_symlink_is_seen_and_a_dangling_one_is_told(tmp_path: Path) ->
     link = tmp_path / "db.a"
     link.symlink_to(tmp_path / "one")
     watch = watcher(tmp_path, seen, failed)
-    watch.look()
+    await watch.look()
     link.unlink()
     link.symlink_to(tmp_path / "two")
-    watch.look()
+    await watch.look()
     link.unlink()
     link.symlink_to(tmp_path / "gone")
-    watch.look()
+    await watch.look()
 
     assert seen == [{"db.a": b"1"}, {"db.a": b"2"}, {}]
     assert "No such file" in failed[0]
 
 
-def test_a_callback_that_fails_does_not_end_the_watching(tmp_path: Path) -> None:
+async def test_a_callback_that_fails_does_not_end_the_watching(tmp_path: Path) -> None:
     seen: list[dict[str, bytes]] = []
     failed: list[str] = []
     watch = watcher(tmp_path, seen, failed)
     (tmp_path / "db.a").write_bytes(b"bad")
-    watch.look()
+    await watch.look()
     (tmp_path / "db.a").write_bytes(b"good")
-    watch.look()
+    await watch.look()
 
     assert failed == ["no zone"]
     assert seen[-1] == {"db.a": b"good"}

@@ -19,31 +19,31 @@ class Seen:
         return FileWatcher(need, lambda name, error: self.complaints.append((name, error)))
 
 
-def test_the_content_comes_at_start_and_when_it_differs(tmp_path: Path) -> None:
+async def test_the_content_comes_at_start_and_when_it_differs(tmp_path: Path) -> None:
     path, seen = tmp_path / "hosts", Seen()
     path.write_bytes(b"one")
     watcher = seen.watcher(path)
 
-    looks = [watcher.look(), watcher.look()]
+    looks = [await watcher.look(), await watcher.look()]
     path.write_bytes(b"two!")
-    looks += [watcher.look(), watcher.look()]
+    looks += [await watcher.look(), await watcher.look()]
 
     assert looks == [True, False, True, False]
     assert seen.contents == [b"one", b"two!"]
 
 
-def test_a_file_that_is_touched_is_not_told_again(tmp_path: Path) -> None:
+async def test_a_file_that_is_touched_is_not_told_again(tmp_path: Path) -> None:
     path, seen = tmp_path / "hosts", Seen()
     path.write_bytes(b"one")
     watcher = seen.watcher(path)
-    watcher.look()
+    await watcher.look()
     path.unlink()
     path.write_bytes(b"one")
 
-    assert not watcher.look()
+    assert not await watcher.look()
 
 
-def test_a_configmap_swap_is_seen(tmp_path: Path) -> None:
+async def test_a_configmap_swap_is_seen(tmp_path: Path) -> None:
     """kubelet: Corefile -> ..data/Corefile, and ..data changes its target."""
     seen = Seen()
     for name in ("one", "two"):
@@ -52,36 +52,36 @@ def test_a_configmap_swap_is_seen(tmp_path: Path) -> None:
     (tmp_path / "..data").symlink_to("..one")
     (tmp_path / "hosts").symlink_to("..data/hosts")
     watcher = seen.watcher(tmp_path / "hosts")
-    watcher.look()
+    await watcher.look()
 
     (tmp_path / "..tmp").symlink_to("..two")
     (tmp_path / "..tmp").replace(tmp_path / "..data")
-    watcher.look()
+    await watcher.look()
 
     assert seen.contents == [b"one", b"two"]
 
 
-def test_a_file_that_goes_and_comes_back(tmp_path: Path) -> None:
+async def test_a_file_that_goes_and_comes_back(tmp_path: Path) -> None:
     path, seen = tmp_path / "hosts", Seen()
     watcher = seen.watcher(path)
-    watcher.look()
-    watcher.look()
+    await watcher.look()
+    await watcher.look()
     path.write_bytes(b"here")
-    watcher.look()
+    await watcher.look()
     path.unlink()
-    watcher.look()
+    await watcher.look()
 
     assert seen.contents == [None, b"here", None]
 
 
-def test_a_directory_in_its_place_is_a_missing_file(tmp_path: Path) -> None:
+async def test_a_directory_in_its_place_is_a_missing_file(tmp_path: Path) -> None:
     seen = Seen()
-    seen.watcher(tmp_path).look()
+    await seen.watcher(tmp_path).look()
 
     assert seen.contents == [None]
 
 
-def test_a_callback_that_raises_is_reported_and_watching_goes_on(tmp_path: Path) -> None:
+async def test_a_callback_that_raises_is_reported_and_watching_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "hosts"
     path.write_bytes(b"bad")
     complaints: list[str] = []
@@ -94,10 +94,10 @@ def test_a_callback_that_raises_is_reported_and_watching_goes_on(tmp_path: Path)
         WatchFile(str(path), 0.0, changed),
         lambda name, error: complaints.append(f"{name}: {error}"),
     )
-    watcher.look()
+    await watcher.look()
     path.write_bytes(b"good")
 
-    assert watcher.look()
+    assert await watcher.look()
     assert complaints == [f"{path}: bad line"]
 
 
@@ -149,7 +149,7 @@ async def test_others_run_between_the_slices_of_a_callback(tmp_path: Path) -> No
     assert order[first:last].count("other") >= 2
 
 
-def test_an_error_between_slices_is_told_and_ends_nothing(tmp_path: Path) -> None:
+async def test_an_error_between_slices_is_told_and_ends_nothing(tmp_path: Path) -> None:
     path = tmp_path / "hosts"
     path.write_bytes(b"one")
     complaints: list[Exception] = []
@@ -162,5 +162,5 @@ def test_an_error_between_slices_is_told_and_ends_nothing(tmp_path: Path) -> Non
         WatchFile(str(path), 1.0, take), lambda _, error: complaints.append(error)
     )
 
-    assert watcher.look()
+    assert await watcher.look()
     assert [str(error) for error in complaints] == ["bad file"]

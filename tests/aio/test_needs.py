@@ -26,7 +26,7 @@ async def test_files_are_read_before_anything_is_served(
     path.write_bytes(b"one")
     seen: list[bytes | None] = []
 
-    work = spawn_all([WatchFile(str(path), 0.0, seen.append), LameDuck(5.0)], upstreams)
+    work = await spawn_all([WatchFile(str(path), 0.0, seen.append), LameDuck(5.0)], upstreams)
 
     assert (seen, work) == ([b"one"], [])
 
@@ -34,7 +34,7 @@ async def test_files_are_read_before_anything_is_served(
 async def test_a_watched_file_is_looked_at_again(upstreams: Upstreams, tmp_path: Path) -> None:
     path = tmp_path / "hosts"
     seen: list[bytes | None] = []
-    (work,) = spawn_all([WatchFile(str(path), 0.005, seen.append)], upstreams)
+    (work,) = await spawn_all([WatchFile(str(path), 0.005, seen.append)], upstreams)
     task = asyncio.ensure_future(work)
     path.write_bytes(b"one")
     await until(lambda: len(seen) == 2)
@@ -59,7 +59,7 @@ async def test_periodic_work_is_carried_out_and_its_bugs_end_nothing(
             raise KeyError("a bug")
         return (Ask(Delay(0.0), resume),)
 
-    (work,) = spawn_all([Periodic("loop", 0.002, run)], upstreams)
+    (work,) = await spawn_all([Periodic("loop", 0.002, run)], upstreams)
     task = asyncio.ensure_future(work)
     await until(lambda: len(results) == 3)
     task.cancel()
@@ -73,6 +73,6 @@ async def test_a_file_that_its_plugin_cannot_read_is_told(
     def changed(content: bytes | None) -> None:
         raise ValueError("line 3: no address")
 
-    spawn_all([WatchFile(str(tmp_path / "x"), 0.0, changed)], upstreams)
+    await spawn_all([WatchFile(str(tmp_path / "x"), 0.0, changed)], upstreams)
 
     assert f"{tmp_path}/x: line 3: no address" in caplog.text

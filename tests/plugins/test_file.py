@@ -10,6 +10,7 @@ from svcdns.errors import CorefileError
 from svcdns.plugins.base import Context, Failed, Handler, Outcome, Reply, Request, WatchFile
 from svcdns.plugins.commands import Transport
 from svcdns.plugins.file import File, setup
+from svcdns.plugins.slices import finish
 from tests.support.examplezone import FILES, TEXT
 from tests.support.records import wire_name
 from tests.support.serving import Scripted, answer, rows, server_of
@@ -20,7 +21,7 @@ SOA = ["example.org. 60 IN SOA ns.example.org. hostmaster.example.org. 7 7200 18
 
 
 def make(text: str = "file /db example.org", around: Context | None = None) -> File:
-    return setup(directives(text), around or context(files=FILES))
+    return finish(setup(directives(text), around or context(files=FILES)))
 
 
 def elsewhere(request: Request, proceed: Handler) -> Outcome:

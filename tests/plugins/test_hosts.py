@@ -285,7 +285,7 @@ def test_only_a_path_that_can_never_be_a_file_stops_the_start(
             hosts.setup(directives("hosts /a/b"), context)
 
 
-def test_a_file_that_kubelet_swaps_is_answered_after_the_next_look(tmp_path: Path) -> None:
+async def test_a_file_that_kubelet_swaps_is_answered_after_the_next_look(tmp_path: Path) -> None:
     for name, text in (("one", b"10.0.0.1 a.test\n"), ("two", b"10.0.0.2 a.test\n")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "NodeHosts").write_bytes(text)
@@ -293,15 +293,15 @@ def test_a_file_that_kubelet_swaps_is_answered_after_the_next_look(tmp_path: Pat
     bench = Bench(f"hosts {tmp_path}/data/NodeHosts")
     failures: list[object] = []
     watcher = FileWatcher(bench.need, lambda path, error: failures.append(error))
-    assert watcher.look()
+    assert await watcher.look()
     assert bench.rows("a.test A")[2] == ["a.test. 3600 IN A 10.0.0.1"]
 
     (tmp_path / "next").symlink_to(tmp_path / "two")
     (tmp_path / "next").replace(tmp_path / "data")
     assert bench.rows("a.test A")[2] == ["a.test. 3600 IN A 10.0.0.1"]
-    assert watcher.look()
+    assert await watcher.look()
     assert bench.rows("a.test A")[2] == ["a.test. 3600 IN A 10.0.0.2"]
-    assert not watcher.look()
+    assert not await watcher.look()
     assert not failures
 
 

@@ -17,6 +17,7 @@ from svcdns.plugins import registry
 from svcdns.plugins.base import Context
 from svcdns.plugins.clusters import Clusters
 from svcdns.plugins.order import NAMES, Support
+from svcdns.plugins.slices import finish
 
 MODULE = """
 from types import SimpleNamespace
@@ -82,20 +83,20 @@ def test_unknown_directives_are_refused_with_their_place() -> None:
 
 @pytest.mark.usefixtures("modules")
 def test_plugins_are_set_up_from_the_modules_of_their_names() -> None:
-    chain = registry.build(_block("nomad\nazure\nnomad\n"), _context())
+    chain = finish(registry.build(_block("nomad\nazure\nnomad\n"), _context()))
 
     assert [(plugin.name, plugin.count) for plugin in chain] == [("azure", 1), ("nomad", 2)]  # type: ignore[attr-defined]  # the plugin above
 
 
 @pytest.mark.usefixtures("modules")
 def test_a_plugin_may_stay_out_of_the_chain() -> None:
-    assert registry.build(_block("nomad none"), _context()) == ()
+    assert finish(registry.build(_block("nomad none"), _context())) == ()
 
 
 @pytest.mark.usefixtures("modules")
 def test_a_file_that_is_missing_is_the_directives_fault() -> None:
     with pytest.raises(CorefileError) as caught:
-        registry.build(_block("\nnomad file"), _context())
+        finish(registry.build(_block("\nnomad file"), _context()))
 
     assert str(caught.value).startswith("Corefile:3 - plugin/nomad: open ")
 
@@ -118,7 +119,7 @@ def test_without_a_module_the_entry_decides() -> None:
 )
 def test_a_refused_plugin_says_why_at_its_place(name: str) -> None:
     with pytest.raises(CorefileError, match=rf"^Corefile:2 - plugin/{name}: \w"):
-        registry.build(_block(name), _context())
+        finish(registry.build(_block(name), _context()))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_a_refused_plugin_says_why_at_its_place(name: str) -> None:
 def test_an_accepted_plugin_warns_once_and_is_not_in_the_chain(name: str) -> None:
     warnings: list[str] = []
 
-    assert registry.build(_block(f"{name} x\n{name} y"), _context(warnings)) == ()
+    assert finish(registry.build(_block(f"{name} x\n{name} y"), _context(warnings))) == ()
     (warning,) = warnings
     assert warning.startswith(f"Corefile:2 - {name} has no effect: ")
 
@@ -158,7 +159,7 @@ def test_an_accepted_plugin_warns_once_and_is_not_in_the_chain(name: str) -> Non
 def test_what_the_set_ups_of_coredns_do_not_look_at_has_a_warning(text: str) -> None:
     warnings: list[str] = []
     context = replace(_context(warnings), clusters=Clusters(lambda: 0.0))
-    registry.build(_block(text), context)
+    finish(registry.build(_block(text), context))
 
     assert [line for line in warnings if line.endswith("has no effect")] != []
 
@@ -167,10 +168,10 @@ def test_what_the_set_ups_of_coredns_do_not_look_at_has_a_warning(text: str) -> 
 def test_a_brace_on_a_line_of_its_own_keeps_few_plugins_from_starting(text: str) -> None:
     block = _block(f"{text}\n{{\n a b\n}}")
 
-    assert len(registry.build(block, _context())) == 1
+    assert len(finish(registry.build(block, _context()))) == 1
 
 
 @pytest.mark.parametrize("text", ["cache", "errors", "hosts", "kubernetes a", "ready", "loop"])
 def test_it_keeps_those_that_may_be_there_once(text: str) -> None:
     with pytest.raises(CorefileError, match="can only be used once"):
-        registry.build(_block(f"{text}\n{{\n a b\n}}"), _context())
+        finish(registry.build(_block(f"{text}\n{{\n a b\n}}"), _context()))

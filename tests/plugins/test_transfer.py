@@ -15,6 +15,7 @@ from svcdns.plugins.commands import Exchange, Exchanged, Transport, Unanswered
 from svcdns.plugins.file import File
 from svcdns.plugins.file import setup as file_setup
 from svcdns.plugins.server import Server
+from svcdns.plugins.slices import finish
 from svcdns.plugins.transfer import Transfer, setup
 from svcdns.plugins.zonedata import Zone
 from tests.support.cluster import store_of
@@ -34,7 +35,10 @@ def serve(text: str = ALL, *others: Plugin) -> Server:
         plugin,
         *(
             others
-            or (file_setup(directives("file /db example.org"), context(files=FILES)), kubernetes())
+            or (
+                finish(file_setup(directives("file /db example.org"), context(files=FILES))),
+                kubernetes(),
+            )
         ),
         always(Failed(5)),
     ]
@@ -178,7 +182,7 @@ def test_of_two_for_one_zone_the_first_counts() -> None:
 def test_the_log_says_what_has_gone_out() -> None:
     log: list[str] = []
     plugin = setup(directives(ALL), replace(context(), write=log.append))
-    zone = file_setup(directives("file /db example.org"), context(files=FILES))
+    zone = finish(file_setup(directives("file /db example.org"), context(files=FILES)))
     plugin.meet([plugin, zone])
     server = server_of([plugin, zone, always(Failed(5))])
     ask(server)
@@ -209,7 +213,7 @@ def notified(
 ) -> tuple[Transfer, tuple[Ask, ...], File]:
     """Have a zone's transfer look for the first time."""
     around = replace(context(files=files), write=log.append)
-    zone = file_setup(directives("file /db example.org"), around)
+    zone = finish(file_setup(directives("file /db example.org"), around))
     plugin = setup(directives(f"transfer example.org {{\nto {to}\n}}"), around)
     plugin.meet([plugin, zone])
     return plugin, plugin.look(0.0), zone

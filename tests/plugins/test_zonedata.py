@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from svcdns.dns.constants import type_number
 from svcdns.dns.response import Record
+from svcdns.plugins.slices import finish
 from svcdns.plugins.zonedata import Alias, Answer, NoData, NoName, Referral, Zone
 from svcdns.plugins.zonefile import parse
 from tests.support.examplezone import ORIGIN, TEXT, ZONE, zone_of
@@ -90,7 +91,7 @@ def test_a_transfer_has_every_record_once_and_the_soa_first() -> None:
 
     assert records[0].rrtype == 6
     assert sorted(zone_texts(records)) == sorted(
-        zone_texts(set(parse(TEXT, ORIGIN, "db", lambda path: b"").records))
+        zone_texts(set(finish(parse(TEXT, ORIGIN, "db", lambda path: b"")).records))
     )
     assert ZONE.serial == 7
 

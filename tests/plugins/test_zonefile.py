@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from svcdns.dns.response import Record
+from svcdns.plugins.slices import finish
 from svcdns.plugins.zonefile import MAX_INCLUDES, SLICE, parse
 from tests.support.records import wire_name, zone_text, zone_texts
 
@@ -28,7 +29,7 @@ def _read(content: bytes, files: Mapping[str, bytes] | None = None) -> tuple[Rec
             raise FileNotFoundError(2, "No such file or directory", path)
         return (files or {})[path]
 
-    return parse(content, ORIGIN, "zones/db", read).records
+    return finish(parse(content, ORIGIN, "zones/db", read)).records
 
 
 def test_records_are_read_with_their_ttls_and_strangers_left_out() -> None:
@@ -147,7 +148,7 @@ def test_a_file_that_cannot_be_included_is_told_with_path_and_line(
 
 def test_the_files_of_a_zone_are_named() -> None:
     files = {"/z/a": b"$INCLUDE b\n", "/z/b": b"a 5 A 10.0.0.1"}
-    found = parse(b"$INCLUDE a\n", ORIGIN, "/z/db", files.__getitem__)
+    found = finish(parse(b"$INCLUDE a\n", ORIGIN, "/z/db", files.__getitem__))
 
     assert found.included == ("/z/a", "/z/b")
     assert found.soa is None

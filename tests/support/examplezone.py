@@ -1,5 +1,6 @@
 """A zone of every kind of name, for the plugins that serve zones."""
 
+from svcdns.plugins.slices import finish
 from svcdns.plugins.zonedata import Zone
 from svcdns.plugins.zonefile import parse
 from tests.support.records import wire_name
@@ -40,7 +41,7 @@ _srv SRV 0 1 80 web
 
 def zone_of(text: bytes) -> Zone:
     """Make the zone of a zone file that includes no other."""
-    found = parse(text, ORIGIN, "db", dict[str, bytes]().__getitem__)
+    found = finish(parse(text, ORIGIN, "db", dict[str, bytes]().__getitem__))
     return Zone(ORIGIN, found.records, found.soa)
 
 
