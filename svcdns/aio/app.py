@@ -16,8 +16,7 @@ import random
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from msgspec import Struct
 
@@ -29,15 +28,16 @@ from svcdns.aio.http import Site, Sites, sites
 from svcdns.aio.listeners import Listeners
 from svcdns.aio.logs import LineWriter
 from svcdns.aio.needs import spawn_all
+from svcdns.aio.pidfile import PidFile
 from svcdns.aio.signals import Signals, Wish
 from svcdns.aio.slices import StoppedError, in_turns
 from svcdns.aio.upstream import Upstreams
 from svcdns.corefile.durations import format_duration
-from svcdns.errors import ConfigError, about_file, fault_of
+from svcdns.errors import ConfigError, fault_of
 from svcdns.kube.source import ApiSource
 from svcdns.kube.store import Store
 from svcdns.metrics import Registry
-from svcdns.plugins.base import Ask, LameDuck, Reload
+from svcdns.plugins.base import LameDuck, Reload
 from svcdns.plugins.build import Configuration, build_slices
 from svcdns.plugins.chorus import FIRST, Chorus
 from svcdns.plugins.clusters import Cluster, Clusters
@@ -91,7 +91,8 @@ class App:
         self._registry = Registry()
         self._clusters = Clusters(time.time)
         self._sites = Sites()
-        self._signals = Signals()
+        self._pidfile = PidFile(settings.pidfile)
+        self._signals = Signals(self._leave)
         self._tasks: set[asyncio.Task[None]] = set()
         self._feeds: dict[str, asyncio.Task[None]] = {}
         self._waiting: list[Cluster] = []
@@ -145,6 +146,7 @@ class App:
             await self._sites.close()
             await self._upstreams.close()
             self._signals.release()
+            self._pidfile.remove()
             self._writer.flush()
 
     async def _live(self) -> int:
@@ -174,8 +176,7 @@ class App:
         await self._staff(generation)
         self._listening = True
         self._tried = loaded.fingerprint
-        if self._settings.pidfile:
-            self._write_pid(self._settings.pidfile)
+        self._pidfile.write()
         if not self._settings.quiet:
             for line in banner(configuration.servers):
                 self._writer.write(line)
@@ -190,7 +191,7 @@ class App:
             self._registry,
             self._clusters,
             write=self._writer.write,
-            spawn=self._spawn,
+            spawn=lambda ask: self._upstreams.carry_out(ask, lambda _outcome: None),
             kin=self._kin,
             alike=partial(self._chorus.say, FIRST),
         )
@@ -382,14 +383,10 @@ class App:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _spawn(self, ask: Ask) -> None:
-        self._upstreams.carry_out(ask, lambda _outcome: None)
-
-    def _write_pid(self, path: str) -> None:
-        try:
-            Path(path).write_text(f"{os.getpid()}\n")
-        except OSError as error:
-            raise ConfigError(f"could not write pidfile: {about_file(error)}") from error
+    def _leave(self, status: int) -> NoReturn:
+        """End at once (SIGQUIT, a second SIGINT)."""
+        self._pidfile.remove()
+        os._exit(status)
 
 
 def _speak(loaded: Loaded) -> None:

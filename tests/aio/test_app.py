@@ -273,10 +273,15 @@ async def test_a_taken_port_ends_the_start_with_what_to_do(tmp_path: Path) -> No
     )
 
 
-async def test_the_process_id_is_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+async def test_the_process_id_is_in_a_file_until_the_end(tmp_path: Path, number: int) -> None:
+    """CoreDNS removes it too (caddy.go, OnProcessExit)."""
     path = write(tmp_path / "Corefile", 5353)
     async with running(path, f"-pidfile={tmp_path / 'pid'}") as server:
         assert int((tmp_path / "pid").read_text()) == server.process.pid
+        assert await server.end(number) == 0
+
+    assert not (tmp_path / "pid").exists()
 
 
 async def test_quiet_says_nothing_at_start(tmp_path: Path) -> None:
