@@ -101,10 +101,10 @@ class TestSessions:
                 sock.send(b"1")
                 await receive(sock)
                 (session,) = relay(proxy).sessions
-                assert session.expires() - session.last == EXCHANGE_SECONDS
+                assert session.expires() - session.last == pytest.approx(EXCHANGE_SECONDS)
                 sock.send(b"2")
                 await receive(sock)
-                assert session.expires() - session.last == FLOW_SECONDS
+                assert session.expires() - session.last == pytest.approx(FLOW_SECONDS)
 
     async def test_idle_sessions_end_and_the_client_begins_another_one(self) -> None:
         async with datagram_endpoints(1), proxying(udp_plan(PLACES[0])) as proxy:
