@@ -413,6 +413,8 @@ async def refused() -> None:
             (await dial(*FRONT_ADDRESS)).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:
+            pass  # it was in the queue of the socket that closed
         return False
 
     await eventually(attempt)
