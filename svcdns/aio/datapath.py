@@ -229,10 +229,11 @@ class RelayPath:
     async def follow(
         self, plan: ForwardingPlan, change: PlanChange, node: NodeView
     ) -> list[Synced]:
-        """Open and close what changed; other node addresses are a new start."""
-        if self._proxy and self._surroundings(plan.node_ports, node) != self._around:
-            await self._proxy.stop(GRACE)
-            return await self.start(plan, node)
+        """Open and close what changed, also where the node has other addresses now."""
+        around = self._surroundings(plan.node_ports, node)
+        if self._proxy and around != self._around:
+            self._around = around
+            self._proxy.surround(around)
         return self._apply(plan)
 
     def _apply(self, plan: ForwardingPlan) -> list[Synced]:

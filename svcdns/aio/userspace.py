@@ -116,6 +116,14 @@ class UserspaceProxy:
         self._tcp.start()
         self._udp.start()
 
+    def surround(self, around: Surroundings) -> None:
+        """Know the node anew; sockets follow with the next plan, and connections stay."""
+        self._around = around
+        self._wants = Wants(around)
+        own = networks(around.own_networks)
+        for served in self.services.values():
+            served.own = own
+
     def apply(self, plan: ForwardingPlan) -> Applied:
         """Forward by *plan* from now on; sockets that mean the same before and after stay open.
 

@@ -57,7 +57,8 @@ class Served:
         "Octets of endpoints that are gone for good."
         self.retired_received = 0
         self.retired_connections = 0
-        self._own = own
+        self.own = own
+        "Where clients count as this node's own (rule R53)."
         self.update(plan, now)
 
     def update(self, plan: ServicePlan, now: float) -> list[Endpoint]:
@@ -87,7 +88,7 @@ class Served:
         if need.policy is need.own_policy:
             return need.policy
         address = ip_address(client)
-        own = client == need.listener.address or any(address in network for network in self._own)
+        own = client == need.listener.address or any(address in network for network in self.own)
         return need.own_policy if own else need.policy
 
     def connected(self, endpoint: Endpoint, seconds: float) -> None:

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
 from svcdns.aio import conntrack
 from svcdns.aio.datapath import KernelPath, RelayPath
@@ -144,6 +145,16 @@ async def _echo() -> AsyncIterator[Backend]:
         yield Backend("127.0.0.1", server.sockets[0].getsockname()[1])
 
 
+@contextlib.asynccontextmanager
+async def _mirror() -> AsyncIterator[Backend]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read(100))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield Backend("127.0.0.1", server.sockets[0].getsockname()[1])
+
+
 def _web(port: int, *backends: Backend) -> ForwardingPlan:
     plan = ServicePlan(
         PortId("shop", "web", "", "TCP"),
@@ -178,6 +189,24 @@ async def test_the_relay_path_forwards_and_moves_with_the_node() -> None:
         with pytest.raises(ConnectionRefusedError):
             await _read("127.0.0.1", port)
         assert all(one.ok for one in await path.mend())
+    await path.stop()
+
+
+async def test_connections_outlive_a_new_address_of_the_node() -> None:
+    """A node gets an address with every bridge: that is no reason to cut anybody off."""
+    path = RelayPath(ProxyOptions(), Registry())
+    port = free_port()
+    async with _mirror() as backend:
+        plan = _web(port, backend)
+        await path.start(plan, NODE)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        bridged = replace(NODE, interfaces=("127.0.0.1", "172.19.0.1"))
+        await path.follow(plan, PlanChange(node=True), bridged)
+
+        writer.write(b"still here")
+        assert await asyncio.wait_for(reader.readexactly(10), 5) == b"still here"
+        writer.close()
     await path.stop()
 
 

@@ -78,12 +78,15 @@ class TestWhatClientsSee:
                 ":30080", server.name, external=Policy.LOCAL, exposure=Exposure.NODE_PORT
             )
             around = Surroundings(node_port_addresses=(address(9),), own_networks=("10.0.0.0/8",))
-            async with proxying(plan, around=around):
+            async with proxying(plan, around=around) as proxy:
                 # a time-out where the kernel takes the filter, else a reset
                 with pytest.raises((TimeoutError, ConnectionResetError)):
                     async with asyncio.timeout(0.3):
                         await ask(address(9), 30080)
-            assert server.taken == 0
+                assert server.taken == 0
+                proxy.surround(Surroundings(node_port_addresses=(address(9),)))
+                proxy.apply(forwarding_plan(plan))
+                assert await ask(address(9), 30080) == b"ping"
 
     async def test_without_filters_other_sources_are_reset_and_drops_come_and_go(
         self, monkeypatch: pytest.MonkeyPatch
