@@ -136,7 +136,7 @@ class AnswerTable:
         if (not crowded and len(self.entries) < self.limit // 2) or key in self.entries:
             return True
         trace, place = divmod(hash(key), len(self._asked))
-        trace &= 0xFF
+        trace = trace & 0xFF or 1  # 0: nobody has asked
         if self._asked[place] != trace:
             self._asked[place] = trace
             return False

@@ -59,6 +59,15 @@ def test_in_a_table_half_full_an_answer_gets_its_place_when_it_is_wanted_again()
     assert table.admits(b"new")
 
 
+def test_what_a_table_has_never_seen_was_not_asked_for() -> None:
+    """A trace of one octet would be 0 for a key of 256, and 0 is where nobody has asked."""
+    for number in range(3000):
+        table = AnswerTable(limit=2)
+        table.put(b"here", entry())
+
+        assert not table.admits(b"%d" % number)
+
+
 def test_in_a_crowded_table_few_of_those_that_are_wanted_again_get_a_place() -> None:
     table = AnswerTable(limit=64)
     table.put(b"here", entry())
