@@ -19,6 +19,8 @@ from svcdns.plugins.commands import Exchange, Exchanged, Fetch, Result, Unanswer
 
 Done = Callable[[Result], None]
 
+_HTTPS_PORT = 443
+
 MESSAGE_TYPE = "application/dns-message"
 """RFC 8484 §6."""
 
@@ -56,9 +58,10 @@ class HttpExchanges:
         except TimeoutError:
             result = Unanswered("http: i/o timeout", timeout=True)
         except aiohttp.ClientConnectorError as error:
-            cause = error.os_error
-            text = tls_reason(cause)
-            result = Unanswered(f"dial tcp {host_port(error.host, error.port or 443)}: {text}")
+            # Port 0 is one that nobody can be asked at (``health :``).
+            port = _HTTPS_PORT if error.port is None else error.port
+            text = tls_reason(error.os_error)
+            result = Unanswered(f"dial tcp {host_port(error.host, port)}: {text}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             result = Unanswered(f"http: {tls_reason(error)}")
         done(result)

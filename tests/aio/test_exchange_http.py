@@ -150,6 +150,14 @@ async def test_nobody_there_is_a_result(
     assert result == Unanswered("dial tcp 127.0.0.1:1: connect: connection refused")
 
 
+async def test_who_is_asked_at_port_0_is_told_so(exchanges: HttpExchanges) -> None:
+    """CoreDNS asks itself at the port that ``health :0`` says, too, and there is nobody."""
+    future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+    exchanges.start(Fetch("GET", "http://127.0.0.1:0/health"), future.set_result)
+
+    assert await future == Unanswered("dial tcp 127.0.0.1:0: connect: connection refused")
+
+
 async def test_a_page_comes_with_its_status(
     exchanges: HttpExchanges, site: Site, certificate: Certificate
 ) -> None:
