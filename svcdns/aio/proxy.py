@@ -273,10 +273,12 @@ class Proxy:
         await self._listed()
         began = time.monotonic()
         await self._sync(first=True)
+        count = len(self._planner.plan.services)
         log.info(
-            "%s: %d service ports carried out %.3f s after the first lists",
+            "%s: %d %s carried out %.3f s after the first lists",
             self._options.mode.value,
-            len(self._planner.plan.services),
+            count,
+            "service port" if count == 1 else "service ports",
             time.monotonic() - began,
         )
         async with asyncio.TaskGroup() as group:

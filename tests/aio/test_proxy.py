@@ -187,6 +187,22 @@ async def test_a_cluster_without_service_cidrs_is_forwarded_all_the_same_r25(
     assert await one.end() == 0
 
 
+@pytest.mark.parametrize(
+    ("services", "said"), [(0, "0 service ports"), (1, "1 service port"), (2, "2 service ports")]
+)
+async def test_it_says_what_it_has_carried_out_first(
+    running: Callable[..., Running], caplog: pytest.LogCaptureFixture, services: int, said: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    one = running()
+    for number in range(services):
+        one.server.state.put(service(f"s{number}", f"10.96.1.{number}"))
+    one.start()
+
+    await until(lambda: f": {said} carried out " in caplog.text)
+    assert await one.end() == 0
+
+
 async def test_changes_that_come_meanwhile_are_carried_out_together_r101(
     running: Callable[..., Running],
 ) -> None:
