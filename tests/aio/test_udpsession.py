@@ -164,8 +164,8 @@ async def test_each_session_has_one_line_in_the_access_log(
         proxying(udp_plan(PLACES[0], dead, balance="round-robin"), access_log=True),
     ):
         ports = []
-        for _ in range(2):  # one of both meets the dead endpoint first
-            with client() as sock:
+        with client() as one, client() as other:
+            for sock in (one, other):  # one of both meets the dead endpoint first
                 sock.send(b"12345")
                 for _ in range(2):
                     assert await receive(sock) == b"12345"
