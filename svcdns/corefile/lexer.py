@@ -10,6 +10,8 @@ Parity: ``caddy:caddyfile/lexer.go``.
 
 from msgspec import Struct
 
+from svcdns.errors import CorefileError
+
 BYTE_ORDER_MARK = "\ufeff"
 
 SPACE = frozenset(
@@ -33,7 +35,14 @@ class Token(Struct, frozen=True):
 
 
 def tokenize(text: str, file: str, via: tuple[str, ...] = ()) -> list[Token]:
-    """Split *text*; never fails.  A quote that is never closed runs to the end of the text."""
+    """Split *text*; a quote that is never closed runs to the end of the text.
+
+    Raises:
+        CorefileError: There is a NUL, which no text file has and no path can have.
+    """
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise CorefileError(file, line, "Error during parsing: a NUL octet; is this a text file?")
     text = text.removeprefix(BYTE_ORDER_MARK)
     found: list[Token] = []
     at, end, line, first = 0, len(text), 1, True

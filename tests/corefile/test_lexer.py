@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from svcdns.corefile.lexer import SPACE, Token, tokenize
+from svcdns.errors import CorefileError
 
 WORDS = [
     ("blanks separate", "a  b\tc", ["a", "b", "c"]),
@@ -57,7 +58,7 @@ def test_lines_are_counted_through_quotes_and_comments() -> None:
     ]
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_characters="\0")))
 def test_any_text_gives_words_in_order_of_their_lines(text: str) -> None:
     tokens = tokenize(text, "Corefile")
 
@@ -66,7 +67,7 @@ def test_any_text_gives_words_in_order_of_their_lines(text: str) -> None:
     assert sum(len(token.text) for token in tokens) <= len(text)
 
 
-@given(st.lists(st.text(st.characters(exclude_characters='"\\', codec="utf-8")), max_size=8))
+@given(st.lists(st.text(st.characters(exclude_characters='\0"\\', codec="utf-8")), max_size=8))
 def test_quoted_words_come_back_as_they_were(words: list[str]) -> None:
     quoted = " ".join(f'"{word}"' for word in words)
 
@@ -76,3 +77,10 @@ def test_quoted_words_come_back_as_they_were(words: list[str]) -> None:
 def test_space_is_what_go_calls_space() -> None:
     assert len(SPACE) == 25
     assert "\x1f" not in SPACE
+
+
+@pytest.mark.parametrize("text", ["a\nb \0", 'a\n"b\0"', "a\n# \0 in a comment"])
+def test_what_is_no_text_is_refused_with_its_line(text: str) -> None:
+    """A path with a NUL ends whoever opens it in another way than one that is not there."""
+    with pytest.raises(CorefileError, match=r"^Corefile:2 - Error during parsing: a NUL octet"):
+        tokenize(text, "Corefile")
