@@ -167,7 +167,10 @@ class DohListener:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request of HTTP/1.1."""
-        connection = self._speakers[request.protocol]
+        connection = self._speakers.get(request.protocol)
+        if connection is None:
+            # The client has gone; its requests may have been read before.
+            raise ConnectionResetError
         with connection.serving():
             found = await self._answer_1(request, connection.client)
         headers = {"Content-Type": found.content_type, "Server": "svcdns", **dict(found.headers)}

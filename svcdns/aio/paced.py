@@ -56,9 +56,16 @@ class Paced(asyncio.Transport):
         self._read()
 
     def resume_reading(self) -> None:
-        """Go on."""
+        """Go on, but not in the middle of whatever asks for it.
+
+        aiohttp does so while its parser reports the end of a request, and a parser that is called
+        again from there writes where it has no memory.
+        """
         self._held = False
-        self._take_turn()
+        if self._unread and not self._queued:
+            self._queued = True
+            self._turns.queue(self._work)
+        self._read()
 
     def is_reading(self) -> bool:
         """Tell whether the protocol is given what comes."""

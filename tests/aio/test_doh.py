@@ -7,8 +7,11 @@ import shutil
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import cast
 
 import aiohttp
+import aiohttp.web
 import dns.message
 import pytest
 import pytest_asyncio
@@ -312,6 +315,33 @@ async def test_a_body_in_the_smallest_chunks_is_read(serving: Serving) -> None:
 
     assert b" 200 " in head
     writer.transport.abort()
+
+
+async def test_requests_in_chunks_may_be_pipelined(serving: Serving) -> None:
+    """The end of each is found in the middle of a piece; what comes behind is read after it."""
+    wire = dns.message.make_query("1.example.", "A").to_wire()
+    request = (
+        b"POST /dns-query HTTP/1.1\r\nHost: a\r\nContent-Type: application/dns-message\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+        + b"".join(b"1\r\n%c\r\n" % octet for octet in wire)
+        + b"0\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", serving.port, ssl=serving.tls)
+    writer.write(request * 200)
+    for _ in range(200):
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+        assert b" 200 " in head
+        size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+        await reader.readexactly(size)
+    writer.transport.abort()
+
+
+async def test_a_request_of_a_client_that_has_gone_is_not_served(serving: Serving) -> None:
+    """Its task may begin after the connection is lost: no bug, so no line in the log."""
+    request = cast("aiohttp.web.BaseRequest", SimpleNamespace(protocol=object()))
+
+    with pytest.raises(ConnectionResetError):
+        await serving.listener._handle(request)
 
 
 async def test_one_connection_too_many_takes_the_place_of_the_idlest(

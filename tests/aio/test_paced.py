@@ -92,7 +92,7 @@ async def test_a_protocol_that_wants_nothing_gets_nothing() -> None:
     assert side.got == []
 
     side.paced.resume_reading()
-    assert side.got == [b"hello"]
+    await until(lambda: side.got == [b"hello"])
     assert side.below.reading
 
 
@@ -108,7 +108,27 @@ async def test_a_protocol_may_have_had_enough_in_the_middle() -> None:
     side.paced.receive(bytes(3 * PIECE))
     assert len(side.got) == 1
     side.paced.resume_reading()
-    assert len(side.got) == 2
+    await until(lambda: len(side.got) == 2)
+
+
+async def test_a_protocol_that_goes_on_is_not_called_while_it_works() -> None:
+    """Aiohttp's parser was, at the end of a request: it broke the memory of the process."""
+    side = Side(Turns(3600.0))
+    inside = 0
+
+    def take(data: bytes) -> None:
+        nonlocal inside
+        inside += 1
+        assert inside == 1
+        side.paced.pause_reading()
+        side.paced.resume_reading()
+        side.got.append(data)
+        inside -= 1
+
+    side.paced = Paced(side.below, take, Turns(3600.0))
+    side.paced.receive(bytes(3 * PIECE))
+
+    await until(lambda: len(side.got) == 3)
 
 
 async def test_a_closed_connection_hands_over_nothing() -> None:
