@@ -9,7 +9,7 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from svcdns.plugins.codepoints import Ranges, overlap, union, written
+from svcdns.plugins.codepoints import LAST, Ranges, negated, overlap, union, written
 
 
 class OneOf(Struct, frozen=True):
@@ -131,7 +131,21 @@ def chars(ranges: Ranges) -> Node:
     """Give one character of a class."""
     if not ranges:
         return Node("(?!)", OneOf(()), empty=False)
+    return Node(_class(ranges), OneOf(ranges), ranges, ranges, (), (ranges,), False)
+
+
+def _class(ranges: Ranges) -> str:
+    """Write a class for :mod:`re`.
+
+    It takes 7 ms to compile a class that goes up to the last code point, and nothing for one that
+    names what is missing; ``.`` is such a class.
+    """
+    outside = negated(ranges)
+    upside_down = ranges[-1][1] == LAST and bool(outside)
     inside = "".join(
-        [written(low) + ("" if low == high else "-" + written(high)) for low, high in ranges]
+        [
+            written(low) + ("" if low == high else "-" + written(high))
+            for low, high in (outside if upside_down else ranges)
+        ]
     )
-    return Node(f"[{inside}]", OneOf(ranges), ranges, ranges, (), (ranges,), False)
+    return f"[^{inside}]" if upside_down else f"[{inside}]"
