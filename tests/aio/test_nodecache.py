@@ -67,7 +67,9 @@ async def test_the_stock_arguments_make_a_cache_and_take_it_back_in_the_end(
         env=env, log=tmp_path / "log",
     )  # fmt: skip
     try:
-        await until((tmp_path / "pid").exists)
+        for log in ("upstream.log", "log"):
+            await until(lambda log=log: "svcdns-" in (tmp_path / log).read_text())  # type: ignore[misc]
+        assert (tmp_path / "pid").exists()
         await until(lambda: "notrack" in node.run("nft", "list", "ruleset").stdout)
 
         # the cluster IP of kube-dns is served by the node itself
