@@ -312,6 +312,8 @@ class Leg:
         if self._broken:
             self._close_reset()
             return
+        if self.keeps and self.peer._unsent and self._spared():
+            return  # the Service says that a request without a response may be repeated
         self.ended = True
         if self.peer.ended:
             self._owner.close("done")
@@ -322,7 +324,7 @@ class Leg:
             pass  # it is gone already, and its own event says so
 
     def _spared(self) -> bool:
-        """Hide the reset of an endpoint that has taken nothing and said nothing.
+        """Hide the end of an endpoint that has taken nothing and said nothing.
 
         A server that stops resets what its accept queue holds.  What has been sent is not sent to
         another one, not even when it was not acknowledged: it may have been acted on.  Only where

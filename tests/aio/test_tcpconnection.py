@@ -303,8 +303,31 @@ class TestEndpointsThatReset:
                         await receive_all(client)
                 assert sum(s.taken for s in servers) == 1
 
-    async def test_an_end_without_a_word_is_an_answer(self) -> None:
-        """FIN is not RST: a server may mean it."""
+    async def test_an_end_without_a_response_is_hidden_where_the_service_says_so(self) -> None:
+        """A process that is killed after it has read the request leaves a FIN, not a RST."""
+
+        async def die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            assert await reader.read(100) == b"ping"
+            writer.write_eof()
+
+        async with endpoints(1, first=1900) as (good,), endpoints(2, die) as bad:
+            names = [s.name for s in (good, *bad)]
+            plan = service_plan(FRONT, *names, retry="empty-response", balance="round-robin")
+            async with proxying(plan) as proxy:
+                for _ in range(6):
+                    with await dial(*FRONT_ADDRESS) as client:
+                        client.send(b"ping")
+                        assert await receive(client) == b"ping"
+                        client.shutdown(socket.SHUT_WR)
+                        assert await receive_all(client) == b""
+                assert good.taken == 6
+                assert sum(s.taken for s in bad) > 0
+                (served,) = proxy.services.values()
+                await until(lambda: not any(e.active for e in served.endpoints()))
+
+    @pytest.mark.parametrize("retry", ["", "empty-response"])
+    async def test_an_end_without_a_word_is_an_answer(self, retry: str) -> None:
+        """FIN is not RST: a server may mean it, and nothing was asked."""
 
         async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write_eof()
@@ -312,7 +335,7 @@ class TestEndpointsThatReset:
 
         async with (
             endpoints(2, leave) as servers,
-            proxying(service_plan(FRONT, *(s.name for s in servers))),
+            proxying(service_plan(FRONT, *(s.name for s in servers), retry=retry)),
         ):
             with await dial(*FRONT_ADDRESS) as client:
                 assert await receive_all(client) == b""
