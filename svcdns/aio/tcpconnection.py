@@ -308,10 +308,10 @@ class Connection:
         if events:
             far.ready(events)  # an endpoint that speaks first; edges are reported once
 
-    def start_over(self, unsent: bytes) -> bool:
-        """Dial again: the endpoint reset the connection before anything had passed it.
+    def start_over(self, unsent: bytes, *, blame: bool) -> bool:
+        """Dial again: the endpoint left the connection before anything had passed it.
 
-        The client is served by new legs; what it has said so far is *unsent*.
+        The client, who has said *unsent*, is served by new legs.  Who resets is to *blame*.
         """
         near, endpoint, upstream = self._client_leg, self._endpoint, self._upstream
         now = self._relay.clock()
@@ -325,7 +325,8 @@ class Connection:
         self.poller.close(upstream)
         endpoint.active -= 1
         self._tried.append(endpoint)
-        self._served.failed(endpoint, now)
+        if blame:
+            self._served.failed(endpoint, now)
         self.dial()
         return True
 

@@ -56,8 +56,11 @@ class Owner(Protocol):
     def close(self, reason: str, *, reset: bool = False) -> None:
         """End the connection, with RST in both directions if *reset*."""
 
-    def start_over(self, unsent: bytes) -> bool:
-        """Give up these legs for another endpoint, which gets *unsent* first; False: too late."""
+    def start_over(self, unsent: bytes, *, blame: bool) -> bool:
+        """Give up these legs for another endpoint, which gets *unsent* first; False: too late.
+
+        With *blame* the endpoint is at fault.
+        """
 
 
 class Leg:
@@ -312,8 +315,8 @@ class Leg:
         if self._broken:
             self._close_reset()
             return
-        if self.keeps and self.peer._unsent and self._spared():
-            return  # the Service says that a request without a response may be repeated
+        if self.keeps and self._spared(blame=False):
+            return  # the Service says that an empty response is none
         self.ended = True
         if self.peer.ended:
             self._owner.close("done")
@@ -323,7 +326,7 @@ class Leg:
         except OSError:
             pass  # it is gone already, and its own event says so
 
-    def _spared(self) -> bool:
+    def _spared(self, *, blame: bool = True) -> bool:
         """Hide the end of an endpoint that has taken nothing and said nothing.
 
         A server that stops resets what its accept queue holds.  What has been sent is not sent to
@@ -336,7 +339,7 @@ class Leg:
             return False
         if near.ended:
             return False  # the client's end was passed on, and this may be the answer to it
-        return self._owner.start_over(near._unsent)
+        return self._owner.start_over(near._unsent, blame=blame)
 
     def _reset(self, error: OSError) -> None:
         if self._spared():

@@ -325,9 +325,28 @@ class TestEndpointsThatReset:
                 (served,) = proxy.services.values()
                 await until(lambda: not any(e.active for e in served.endpoints()))
 
-    @pytest.mark.parametrize("retry", ["", "empty-response"])
-    async def test_an_end_without_a_word_is_an_answer(self, retry: str) -> None:
-        """FIN is not RST: a server may mean it, and nothing was asked."""
+    async def test_so_is_an_end_before_the_question_and_nobody_is_blamed(self) -> None:
+        """A process that is killed before it is asked leaves a FIN too; so do idle time-outs."""
+
+        async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write_eof()
+            await reader.read()
+
+        async with endpoints(1, first=1900) as (good,), endpoints(2, leave) as bad:
+            names = [s.name for s in (good, *bad)]
+            plan = service_plan(FRONT, *names, retry="empty-response", balance="round-robin")
+            async with proxying(plan) as proxy:
+                for number in range(1, 7):
+                    with await dial(*FRONT_ADDRESS) as client:
+                        await until(lambda: good.taken >= number)  # noqa: B023
+                        client.send(b"ping")
+                        assert await receive(client) == b"ping"
+                (served,) = proxy.services.values()
+                assert served.retries == sum(s.taken for s in bad) > 0
+                assert [e.failures for e in served.endpoints()] == [0, 0, 0]
+
+    async def test_an_end_without_a_word_is_an_answer(self) -> None:
+        """FIN is not RST: a server may mean it."""
 
         async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write_eof()
@@ -335,7 +354,7 @@ class TestEndpointsThatReset:
 
         async with (
             endpoints(2, leave) as servers,
-            proxying(service_plan(FRONT, *(s.name for s in servers), retry=retry)),
+            proxying(service_plan(FRONT, *(s.name for s in servers))),
         ):
             with await dial(*FRONT_ADDRESS) as client:
                 assert await receive_all(client) == b""
