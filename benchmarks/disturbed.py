@@ -115,7 +115,7 @@ def _rows(name: str, command: list[str], stack: ExitStack) -> None:
     stack.enter_context(ahead(0, server.pid))
     quiet = 0.0
     for what, disturb in _beside(server, api).items():
-        with pressing(server.port, path, rate):
+        with pressing(server.port, path, rate, steady=True):
             waits = _waits(server.port, message, disturb)
         quiet = quiet or p99(waits)
         print(
