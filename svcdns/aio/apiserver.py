@@ -40,7 +40,10 @@ KEEPALIVE = {
 """A peer that vanished is noticed after 30 s, as client-go does with HTTP/2 pings."""
 
 READ_BUFFER_OCTETS = 256 << 10
-"""Octets that aiohttp gathers before it stops reading; also the size of the largest chunks."""
+"""Octets that aiohttp gathers before it stops reading."""
+
+CHUNK_OCTETS = 64 << 10
+"""Octets that are given out at once: 30 EndpointSlices, cut into lines in 10 us."""
 
 MAX_ERROR_OCTETS = 64 << 10
 """Octets of an error's body that are read; Status objects are small."""
@@ -227,7 +230,7 @@ class ApiServer:
     async def _chunks(
         self, response: aiohttp.ClientResponse, deadline: Deadline
     ) -> AsyncIterator[bytes]:
-        while chunk := await self._within(deadline, response.content.readany()):
+        while chunk := await self._within(deadline, response.content.read(CHUNK_OCTETS)):
             yield chunk
 
     async def _within(self, deadline: Deadline, work: Awaitable[_T]) -> _T:

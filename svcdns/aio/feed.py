@@ -17,6 +17,7 @@ from svcdns.aio.connection import Connection
 from svcdns.aio.credentials import SERVICE_ACCOUNT
 from svcdns.aio.listwatch import ListWatch
 from svcdns.aio.narrator import Narrator
+from svcdns.aio.turns import InLine
 from svcdns.kube.reflector import Reflector, backoff
 from svcdns.kube.source import ApiSource
 from svcdns.kube.store import Store
@@ -56,7 +57,8 @@ async def feed(
     await connection.open()
     reflectors = [Reflector(kind, store, delay=_delay, now=clock()) for kind in source.kinds]
     report = Narrator(store, connection.url, reflectors, log, registry, clock)
-    works = [ListWatch(one, source, connection, report, clock) for one in reflectors]
+    line = InLine()
+    works = [ListWatch(one, source, connection, report, clock, line) for one in reflectors]
     for work in works:
         work.others = [one for one in works if one is not work]
     try:

@@ -1,7 +1,8 @@
 """Carries out the commands of one reflector.
 
 Decoding takes turns with the rest of the process: nothing here holds the loop for longer than
-:data:`TURN_SECONDS` and one object, however large a list or a burst of events is.
+:data:`TURN_SECONDS` and one object, however large a list or a burst of events is.  Of all that read
+from one server, one does so in each round of the loop.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, assert_never
 
 from svcdns.aio.apiserver import Deadline, Stalled
+from svcdns.aio.turns import InLine
 from svcdns.errors import ApiError, ApiUnavailable
 from svcdns.kube.decode import Garbage, Malformed, read_event, read_object, read_page
 from svcdns.kube.lines import LineSplitter, LineTooLong
@@ -85,13 +87,25 @@ class ListWatch:
         connection: Connection,
         report: Report,
         clock: Callable[[], float],
+        line: InLine | None = None,
     ) -> None:
+        """Begin with nothing.
+
+        Args:
+            reflector: What is to be done.
+            source: Of what to ask for.
+            connection: To the server.
+            report: Who is told.
+            clock: Gives monotonic seconds.
+            line: Of all that read from this server, one of whom works in a round of the loop.
+        """
         self._reflector = reflector
         self._source = source
         self._connection = connection
         self._report = report
         self._clock = clock
         self._path = path(reflector.kind)
+        self._line = line or InLine()
         self._turn_over = 0.0
         self._handled = 0
         self._sooner = asyncio.Event()
@@ -212,5 +226,5 @@ class ListWatch:
             gc.collect(0 if self._handled % (8 * TIDY_OBJECTS) else 1)
 
     async def _yield(self) -> None:
-        await asyncio.sleep(0)
+        await self._line.wait()
         self._turn_over = self._clock() + TURN_SECONDS

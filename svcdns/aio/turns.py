@@ -7,6 +7,7 @@ do stand in a queue.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 TURN_SECONDS = 0.002
@@ -14,6 +15,36 @@ TURN_SECONDS = 0.002
 
 Worker = Callable[[float], None]
 """Works on until a time of the loop's clock, but does one thing at least."""
+
+
+class InLine:
+    """Lets one of several tasks go on in each round of the loop, in the order they came."""
+
+    def __init__(self) -> None:
+        """Begin with nobody in line."""
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._called = False
+
+    async def wait(self) -> None:
+        """Return in a later round; the caller does not hold the loop for long then."""
+        loop = asyncio.get_running_loop()
+        mine = loop.create_future()
+        self._waiting.append(mine)
+        if not self._called:
+            self._called = True
+            loop.call_soon(self._next_round, loop)
+        await mine
+
+    def _next_round(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._called = False
+        while self._waiting:
+            first = self._waiting.popleft()
+            if not first.done():  # who was cancelled
+                first.set_result(None)
+                break
+        if self._waiting:
+            self._called = True
+            loop.call_soon(self._next_round, loop)
 
 
 class Turns:

@@ -144,7 +144,8 @@ class Reflector:
         self._version = ""
         self._continue = ""
         self._limit = PAGE_LIMIT
-        self._seen: set[ObjectKey] = set()
+        self._unnamed: dict[ObjectKey, KubeObject] = {}
+        "What was here when the list began and did not come in it yet."
         # The request under way.
         self._command: Command | None = None
         self._opened = now
@@ -223,9 +224,9 @@ class Reflector:
         """
         if isinstance(found, Malformed):
             if found.key:
-                self._seen.add(found.key)
+                self._unnamed.pop(found.key, None)
             return
-        self._seen.add(found.key)
+        self._unnamed.pop(found.key, None)
         self._store.apply(found)
 
     def page_end(self, resource_version: str, continue_token: str) -> None:
@@ -246,7 +247,6 @@ class Reflector:
                 self._saw(found.key, found.metadata.resource_version)
             case Deleted():
                 self._store.delete(self.kind, event.key)
-                self._seen.discard(event.key)
                 self._advance(event.resource_version)
             case Bookmark():
                 if event.initial_events_end and not self._version and event.resource_version:
@@ -328,22 +328,22 @@ class Reflector:
         if self._version:
             return Watch(self._version)
         if not self._continue:
-            self._seen = set()
+            self._unnamed = self._store.held(self.kind)
             self.lists += 1
             if self._watch_list:
                 return WatchList()
         return List(self._continue, self._limit)
 
     def _listed(self, resource_version: str) -> None:
-        self._store.replace(self.kind, self._seen)
-        self._seen = set()
+        self._store.complete(self.kind, self._unnamed)
+        self._unnamed = {}
         self._version = resource_version
         self._limit = PAGE_LIMIT
         self.failures = 0
 
     def _saw(self, key: ObjectKey | None, resource_version: str) -> None:
         if not self._version and key:
-            self._seen.add(key)
+            self._unnamed.pop(key, None)
         self._advance(resource_version)
 
     def _advance(self, resource_version: str) -> None:

@@ -120,7 +120,17 @@ class Store:
         The objects of the list itself have been applied one by one before (so that decoding a
         large list can yield to the loop); *keys* are the keys it named.
         """
-        vanished = self._objects[kind].keys() - set(keys)
+        return self.complete(kind, self._objects[kind].keys() - set(keys))
+
+    def held(self, kind: Kind) -> dict[ObjectKey, KubeObject]:
+        """Give a copy of what is here of a kind, for who begins a full list of it."""
+        return self._objects[kind].copy()
+
+    def complete(self, kind: Kind, vanished: Iterable[ObjectKey]) -> list[Delta]:
+        """End a full list as :meth:`replace` does; *vanished* are the keys it did not name.
+
+        So nothing has to look through all keys at once, which takes milliseconds.
+        """
         deltas = [delta for key in vanished if (delta := self.delete(kind, key))]
         self.listed.add(kind)
         return deltas

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from svcdns.aio.apiserver import ApiServer, ClientMetrics, Limits, Stalled
+from svcdns.aio.apiserver import CHUNK_OCTETS, ApiServer, ClientMetrics, Limits, Stalled
 from svcdns.aio.credentials import Access, TokenFile, endpoint, tls_context
 from svcdns.errors import ApiError, ApiUnavailable, ResourceExpired
 from svcdns.kube.reflector import UNTRUSTED
 from svcdns.kube.source import ApiSource
 from svcdns.metrics import Registry
+from tests.support import apistate
 from tests.support.apiserver import FakeApiServer
 from tests.support.certificates import authority
 from tests.support.waiting import until
@@ -74,6 +75,17 @@ async def test_a_refusal_that_is_no_status_is_told_as_it_is() -> None:
     async with FakeApiServer() as fake, client(Access(fake.url)) as server:
         with pytest.raises(ApiError, match="404: 404 page not found"):
             await body(server, "/apis/nothing.example/v1/things")
+
+
+async def test_a_large_answer_comes_in_pieces_that_are_soon_worked_through() -> None:
+    async with FakeApiServer() as fake:
+        for number in range(1000):
+            fake.state.put(apistate.service(f"ns/s{number}"))
+        async with client(Access(fake.url)) as server, server.get(SERVICES, (), FAR) as chunks:
+            sizes = [len(chunk) async for chunk in chunks]
+
+    assert sum(sizes) > 3 * CHUNK_OCTETS
+    assert max(sizes) <= CHUNK_OCTETS
 
 
 async def test_an_endless_refusal_is_cut() -> None:

@@ -11,6 +11,7 @@ import pytest
 from svcdns.aio import listwatch
 from svcdns.aio.apiserver import Deadline, Stalled
 from svcdns.aio.listwatch import ListWatch
+from svcdns.aio.turns import InLine
 from svcdns.errors import ApiError, ApiUnavailable
 from svcdns.kube.decode import Malformed
 from svcdns.kube.lines import LineSplitter
@@ -215,6 +216,39 @@ async def test_others_have_their_turn_while_a_large_list_is_decoded() -> None:
     counting.cancel()
 
     assert turns > 5
+
+
+async def test_of_those_that_read_from_one_server_one_works_in_a_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listwatch, "TURN_SECONDS", 0.0)
+    line, rounds, worked = InLine(), 0, list[tuple[str, int]]()
+
+    async def count() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    def reader(name: str) -> asyncio.Task[None]:
+        store = Store()
+        store.subscribe(lambda _: worked.append((name, rounds)))
+        reflector = Reflector(Kind.SERVICE, store, delay=lambda n: 0.0, now=time.monotonic())
+        connection = Played([[b"".join(added(f"s{number}") for number in range(50))]])
+        work = ListWatch(reflector, ApiSource(kinds=()), connection, Heard(), time.monotonic, line)
+        return asyncio.create_task(work.run())
+
+    tasks = [asyncio.create_task(count()), reader("a"), reader("b")]
+    try:
+        await until(lambda: len(worked) == 100)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    # The first object of each comes with its octets, whoever else works.
+    later = [at for name in "ab" for at in [at for who, at in worked if who == name][1:]]
+    assert len(set(later)) == len(later)
 
 
 async def test_the_garbage_collector_never_has_the_whole_cluster_to_look_through_at_once() -> None:

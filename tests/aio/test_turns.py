@@ -3,7 +3,9 @@
 import asyncio
 import itertools
 
-from svcdns.aio.turns import Turns
+import pytest
+
+from svcdns.aio.turns import InLine, Turns
 
 
 class Worker:
@@ -132,3 +134,58 @@ async def test_who_is_cancelled_while_waiting_leaves_the_queue() -> None:
     await rounds(4)
 
     assert done == ["a", "b"]
+
+
+class Rounds:
+    """Counts the rounds of the loop as long as the context lasts."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __enter__(self) -> "Rounds":
+        self._loop = asyncio.get_running_loop()
+        self._handle = self._loop.call_soon(self._count)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._handle.cancel()
+
+    def _count(self) -> None:
+        self.number += 1
+        self._handle = self._loop.call_soon(self._count)
+
+
+async def test_those_in_line_go_on_one_in_a_round_and_in_order() -> None:
+    line, went_on = InLine(), list[tuple[int, str]]()
+
+    async def work(name: str) -> None:
+        for _ in range(3):
+            await line.wait()
+            went_on.append((passed.number, name))
+
+    with Rounds() as passed:
+        await asyncio.gather(*(work(name) for name in "abc"))
+
+    assert "".join(name for _, name in went_on) == "abcabcabc"
+    assert len({number for number, _ in went_on}) == 9
+
+
+async def test_who_is_alone_in_line_lets_others_of_the_loop_come_between() -> None:
+    line = InLine()
+    with Rounds() as passed:
+        for times in range(1, 5):
+            await line.wait()
+            assert passed.number >= times
+
+
+@pytest.mark.parametrize("late", [0, 1, 2])
+async def test_who_is_cancelled_in_line_holds_nobody_up(late: int) -> None:
+    line = InLine()
+    waiting = [asyncio.ensure_future(line.wait()) for _ in range(4)]
+    await rounds(late)
+    for one in waiting[:2]:
+        one.cancel()
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(*waiting[2:])
+        await line.wait()

@@ -532,6 +532,19 @@ def test_an_object_deleted_during_the_initial_events_is_gone() -> None:
     assert script.names() == set()
 
 
+def test_i4_of_a_list_that_breaks_off_nothing_is_remembered() -> None:
+    script = Script().listed("a", "b", "c")
+    script.fail(GONE)
+    script.start()
+    script.events(Applied(service("a")), Applied(service("d")))
+    script.fail(GONE)
+    script.now += 10
+    script.start()
+    script.events(Applied(service("b")), Bookmark("30", True))
+
+    assert script.names() == {"b"}
+
+
 def test_age_counts_from_the_last_octet() -> None:
     script = Script().listed("a")
     script.now += 50

@@ -58,6 +58,21 @@ def test_i4_a_full_list_deletes_what_it_does_not_name_and_only_of_its_kind() -> 
     assert set(store.namespaces) == {("", "ns")}
 
 
+def test_i4_a_list_may_be_compared_with_what_was_there_when_it_began() -> None:
+    store = Store()
+    for name in ("web", "old", "gone"):
+        store.apply(service(f"ns/{name}", "10.0.0.1"))
+    unnamed = store.held(Kind.SERVICE)
+    store.apply(service("ns/new", "10.0.0.2"))
+    store.delete(Kind.SERVICE, ("ns", "gone"))
+    del unnamed[WEB]
+    deltas = store.complete(Kind.SERVICE, unnamed)
+
+    assert [(one.key, one.new) for one in deltas] == [(("ns", "old"), None)]
+    assert set(store.services) == {WEB, ("ns", "new")}
+    assert Kind.SERVICE in store.listed
+
+
 def test_i3_synced_needs_every_wanted_kind_and_never_goes_back() -> None:
     store = Store()
     store.wanted = {Kind.SERVICE, Kind.NAMESPACE}
