@@ -12,9 +12,9 @@ from aiohttp import web
 from msgspec import Struct
 
 from svcdns.aio import exposition
-from svcdns.aio.acceptor import Acceptor
 from svcdns.aio.addresses import reason
 from svcdns.aio.binding import open_stream
+from svcdns.aio.httpserver import HttpServer
 from svcdns.errors import ConfigError
 from svcdns.metrics import Registry
 from svcdns.plugins.base import HttpAnswer, Need, ServeHttp, ServeMetrics
@@ -107,17 +107,7 @@ class _Open:
     def __init__(self, site: Site, sock: socket.socket) -> None:
         self.site = site
         self.sock = sock
-        server = web.Server(self._handle, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
-        self._acceptor = Acceptor(sock, server)
-
-    async def start(self) -> None:
-        await self._runner.setup()
-        await self._acceptor.start(None)
-
-    async def close(self) -> None:
-        self._acceptor.close()
-        await self._runner.cleanup()
+        self.server = HttpServer(sock, self._handle)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         route = self.site.routes.get(request.path)
@@ -155,9 +145,9 @@ class Sites:
                 one.sock.close()
             raise
         for one in opened.values():
-            await one.start()
+            await one.server.start()
         for address in goes:
-            await self._open.pop(address).close()
+            await self._open.pop(address).server.close()
         self._open |= opened
         for address, site in wanted.items():
             self._open[address].site = site
@@ -167,7 +157,7 @@ class Sites:
         for address, one in list(self._open.items()):
             if one.site.closes_first or not first_only:
                 del self._open[address]
-                await one.close()
+                await one.server.close()
 
 
 def _bind(address: str, owner: str, goes: Iterable[socket.socket]) -> socket.socket:

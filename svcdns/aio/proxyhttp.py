@@ -15,8 +15,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from svcdns.aio import exposition
-from svcdns.aio.acceptor import Acceptor
 from svcdns.aio.addresses import reason
+from svcdns.aio.httpserver import HttpServer
 from svcdns.errors import ConfigError
 from svcdns.hostport import host_port
 from svcdns.metrics import Registry
@@ -55,17 +55,7 @@ class _Listener:
         family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
         sock = socket.create_server(place, family=family, dualstack_ipv6=False)
         sock.setblocking(False)
-        server = web.Server(self._handle, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
-        self._acceptor = Acceptor(sock, server)
-
-    async def start(self) -> None:
-        await self._runner.setup()
-        await self._acceptor.start(None)
-
-    async def close(self) -> None:
-        self._acceptor.close()
-        await self._runner.cleanup()
+        self.server = HttpServer(sock, self._handle)
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         answer = await self.handler(request.path)
@@ -167,7 +157,7 @@ class ProxyHttp:
         async with self._lock:
             self._wanted = dict(wanted)
             for place in [place for place in self._open if place not in wanted]:
-                await self._open.pop(place).close()
+                await self._open.pop(place).server.close()
             self._refused &= wanted.keys()
             for place, one in wanted.items():
                 listener = self._open.get(place)
@@ -190,7 +180,7 @@ class ProxyHttp:
                 )
             self._refused.add(place)
             return
-        await listener.start()
+        await listener.server.start()
         self._open[place] = listener
         if place in self._refused:
             log.info("%s: listening on %s now", wanted.what, host_port(*place))
