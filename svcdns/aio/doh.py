@@ -21,7 +21,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from svcdns.aio.acceptor import Acceptor
 from svcdns.aio.connections import Connections, Limits
 from svcdns.aio.http2 import Http2
-from svcdns.aio.paced import Paced
+from svcdns.aio.paced import PIECE, Paced
 from svcdns.aio.stream import Responder, Settle
 from svcdns.aio.turns import Turns
 from svcdns.dns.constants import MAX_MESSAGE
@@ -38,8 +38,15 @@ TOO_LARGE = Refusal(413, f"a DNS message has at most {MAX_MESSAGE} octets")
 _KEEP = 86400.0
 """Seconds; aiohttp's own limit between requests, which ours comes before."""
 
+_BODY_AHEAD = 1024
+"""Octets of a body that may wait to be read, twice; each may be a chunk, which costs 2 us."""
+
 _LAST_WORDS = frozenset({408, 413})
 """After these the rest of the request may still be on its way."""
+
+
+_CLIENTS_FAULTS = (HttpProcessingError, ConnectionError)
+"""What is no HTTP, and who goes away in the middle of it."""
 
 
 class _OnlyBugs(logging.Filter):
@@ -47,7 +54,7 @@ class _OnlyBugs(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a line is to be written."""
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+        return not (record.exc_info and isinstance(record.exc_info[1], _CLIENTS_FAULTS))
 
 
 _log = logging.getLogger(__name__)
@@ -85,7 +92,12 @@ class DohListener:
         self._speakers: dict[object, _Connection] = {}
         "Connections by what speaks HTTP/1.1 on them."
         self._http1 = web.Server(
-            self._handle, access_log=None, logger=_log, keepalive_timeout=_KEEP, lingering_time=1.0
+            self._handle,
+            access_log=None,
+            logger=_log,
+            keepalive_timeout=_KEEP,
+            lingering_time=1.0,
+            read_bufsize=_BODY_AHEAD,
         )
 
     async def start(self, tls: ssl.SSLContext | None) -> None:
@@ -182,13 +194,24 @@ class DohListener:
     async def _answer_1(self, request: web.BaseRequest, client: Client) -> HttpAnswer:
         try:
             async with asyncio.timeout(self.limits.read):
-                body = await _body(request)
+                body = await self._body(request)
         except TimeoutError:
             return self.refuse(Refusal(408, "the request did not come to its end"))
         await self.turns.wait()
         media_type = request.headers.get("Content-Type", "")
         answer = self.answer(client, request.method, request.raw_path, media_type, body)
         return answer if isinstance(answer, HttpAnswer) else await answer
+
+    async def _body(self, request: web.BaseRequest) -> bytes | None:
+        """Read a body by turns, or nothing if it is longer than any message."""
+        content, body = request.content, bytearray()
+        while True:
+            body += await content.read(PIECE)
+            if len(body) > MAX_MESSAGE:
+                return None
+            if content.at_eof():
+                return bytes(body)
+            await self.turns.wait()
 
 
 class _Connection(asyncio.Protocol):
@@ -242,7 +265,8 @@ class _Connection(asyncio.Protocol):
         if self._paced:
             self._paced.leave()
         if self._speaker:
-            self._speaker.connection_lost(exc)
+            # aiohttp may have read a request in this round, which it begins to serve in the next.
+            self._loop.call_soon(self._speaker.connection_lost, exc)
 
     def data_received(self, data: bytes) -> None:
         self._listener.connections.touch(self)
@@ -306,13 +330,3 @@ class _Connection(asyncio.Protocol):
             self._deadline.cancel()
         if not self._transport.is_closing():
             self._deadline = self._loop.call_later(seconds, self._transport.abort)
-
-
-async def _body(request: web.BaseRequest) -> bytes | None:
-    """Read a body, or nothing if it is longer than any message."""
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > MAX_MESSAGE:
-            return None
-    return bytes(body)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import logging
 import shutil
 import ssl
 from collections.abc import AsyncIterator
@@ -15,11 +16,14 @@ import aiohttp.web
 import dns.message
 import pytest
 import pytest_asyncio
+from aiohttp.base_protocol import BaseProtocol
 from msgspec.structs import replace
 
 from svcdns.aio.binding import open_stream
 from svcdns.aio.connections import Limits
 from svcdns.aio.doh import DohListener
+from svcdns.aio.paced import PIECE
+from svcdns.aio.turns import Turns
 from svcdns.aio.upstream import Upstreams
 from svcdns.dns.response import Record, Response
 from svcdns.metrics import Registry
@@ -315,6 +319,47 @@ async def test_a_body_in_the_smallest_chunks_is_read(serving: Serving) -> None:
 
     assert b" 200 " in head
     writer.transport.abort()
+
+
+async def test_a_body_in_chunks_is_read_by_turns(serving: Serving) -> None:
+    """A chunk costs the same whatever is in it, and queries over UDP wait meanwhile."""
+    listener = serving.listener
+    listener.turns = Turns(0.0)
+    content = aiohttp.StreamReader(BaseProtocol(asyncio.get_running_loop()), 65536)
+    for _ in range(5000):
+        content.feed_data(b"x")
+    content._eof = True
+    rounds = 0
+
+    async def others() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(others())
+    request = cast("aiohttp.web.BaseRequest", SimpleNamespace(content=content))
+    assert await listener._body(request) == b"x" * 5000
+    task.cancel()
+
+    assert rounds > 5000 // PIECE // 2
+
+
+async def test_who_goes_in_the_middle_of_a_body_fills_no_log(
+    serving: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", serving.port, ssl=serving.tls)
+    writer.write(
+        b"POST /dns-query HTTP/1.1\r\nHost: a\r\nContent-Type: application/dns-message\r\n"
+        b"Content-Length: 40\r\n\r\nx"
+    )
+    connections = serving.listener.connections
+    await until(lambda: any(one.busy for one in connections))
+    writer.transport.abort()
+    await until(lambda: not connections)
+    await asyncio.sleep(0)
+
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
 
 
 async def test_requests_in_chunks_may_be_pipelined(serving: Serving) -> None:
