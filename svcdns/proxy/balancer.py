@@ -247,6 +247,10 @@ class Balancer:
                 return self._accepting(pool, now, self._any)
 
     def _two_choices(self, pool: list[Endpoint], now: float) -> Endpoint:
+        if self._ramping:
+            a = self._accepting(pool, now, self._any)
+            b = self._accepting(pool, now, self._any)
+            return self._first_of_less_load(a, b)
         random = self._random
         size = len(pool)
         first = int(random() * size)
@@ -254,9 +258,8 @@ class Balancer:
         if second >= first:
             second += 1
         a, b = pool[first], pool[second]
-        if self._ramping or self._weighted:
-            # Who was drawn first wins a tie: turns would even out what weights are there for.
-            return b if self._load(b, now) < self._load(a, now) else a
+        if self._weighted:
+            return self._first_of_less_load(a, b)
         if a.active == b.active:
             chosen = b if b.turn < a.turn else a
         else:
@@ -265,17 +268,30 @@ class Balancer:
         chosen.turn = self._turn
         return chosen
 
+    def _first_of_less_load(self, a: Endpoint, b: Endpoint) -> Endpoint:
+        """Choose of two; who was drawn first wins a tie: turns would even out the weights."""
+        return b if self._load(b) < self._load(a) else a
+
     def _least(self, pool: list[Endpoint], now: float) -> Endpoint:
         """Draw among the emptiest: the first of the list must not get every first connection."""
-        exact = self._ramping or self._weighted
-        loads = [self._load(e, now) if exact else e.active for e in pool]
+        if self._ramping:
+            pool = [e for e in pool if self._takes_part(e, now)] or pool
+        loads = [self._load(e) if self._weighted else e.active for e in pool]
         least = min(loads)
         emptiest = [e for e, load in zip(pool, loads, strict=True) if load == least]
         return emptiest[int(self._random() * len(emptiest))]
 
     @staticmethod
-    def _load(endpoint: Endpoint, now: float) -> float:
-        return (endpoint.active // endpoint.weight + 1) / endpoint.health.weight(now)
+    def _load(endpoint: Endpoint) -> int:
+        return endpoint.active // endpoint.weight
+
+    def _takes_part(self, endpoint: Endpoint, now: float) -> bool:
+        """Tell whether *endpoint* may be chosen this time; in slow start mostly not.
+
+        To weigh its connections instead would not do: where they are short nobody has any, and it
+        would be left alone to the end of its slow start.
+        """
+        return endpoint not in self._ramping or self._random() < endpoint.health.weight(now)
 
     def _accepting(
         self, pool: list[Endpoint], now: float, draw: Callable[[list[Endpoint]], Endpoint]
@@ -283,7 +299,7 @@ class Balancer:
         """Draw until an endpoint takes its turn; one in slow start passes most of them."""
         for _ in range(len(pool) if self._ramping else 0):
             chosen = draw(pool)
-            if chosen not in self._ramping or self._random() < chosen.health.weight(now):
+            if self._takes_part(chosen, now):
                 return chosen
         return draw(pool)
 
