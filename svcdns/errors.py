@@ -11,7 +11,6 @@
     ├── ApiError               the API server said no: status, reason, message
     │   ├── ApiUnavailable     transport, 5xx, 429 (retry_after)
     │   └── ResourceExpired    410 Gone: list again
-    ├── UpstreamError          a resolver did not answer; becomes SERVFAIL
     └── NftError               nft refused a transaction: stderr and the transaction
 
 Foreign exceptions (aiohttp, OSError, CalledProcessError) end in :mod:`svcdns.aio`, chained with
@@ -124,10 +123,6 @@ class ApiUnavailable(ApiError):
 
 class ResourceExpired(ApiError):
     """410: the resource version or continue token is too old; list again."""
-
-
-class UpstreamError(SvcdnsError):
-    """An upstream resolver did not give a usable answer."""
 
 
 class NftError(SvcdnsError):

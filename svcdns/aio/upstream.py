@@ -69,8 +69,6 @@ class Upstreams:
         self._streams = StreamExchanges(self._loop)
         self._http = HttpExchanges(self._loop)
         self._transfers = ZoneTransfers(self._loop)
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     def settle(self, ask: Ask, now: float | None = None) -> "asyncio.Future[object]":
         """Carry out *ask* and what follows from it.
@@ -96,7 +94,7 @@ class Upstreams:
         """Do the same with a callback, which may be called before this returns."""
 
         def report(result: Result) -> None:
-            self._count(-1)
+            self.under_way -= 1
             try:
                 outcome = ask.resume(result, self._loop.time())
             except Exception:  # noqa: BLE001 - a plugin's bug costs its query, not the server
@@ -108,22 +106,12 @@ class Upstreams:
             else:
                 done(outcome)
 
-        self._count(1)
+        self.under_way += 1
         if self.under_way > self.limit:
             reason = f"{self.limit} queries to upstreams are under way already"
             report(Unanswered(reason, ours=True))
             return
         self._start(ask.command, report)
-
-    async def drained(self, seconds: float) -> bool:
-        """Wait until nothing is under way, at most *seconds*; tell whether it is so."""
-        if self._idle.is_set():
-            return True
-        try:
-            await asyncio.wait_for(self._idle.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
 
     async def close(self) -> None:
         """Drop everything under way and close all connections."""
@@ -152,10 +140,3 @@ class Upstreams:
                 self._transfers.start(command, report)
             case _:
                 assert_never(command)
-
-    def _count(self, change: int) -> None:
-        self.under_way += change
-        if self.under_way == 0:
-            self._idle.set()
-        elif self.under_way == change:
-            self._idle.clear()

@@ -37,9 +37,6 @@ _fixed_behind_qname = struct.Struct("!HHHIH").pack
 _pointer = struct.Struct("!H").pack
 
 _QNAME_POINTER = 0xC000 | HEADER_OCTETS
-_POINTER_BITS = 0xC0
-_RDLENGTH_AT = 8
-"""Octets between a record's name and the length of its data."""
 _POINTABLE = 0x4000
 """Offsets from here on do not fit a pointer (RFC 1035 §4.1.4)."""
 

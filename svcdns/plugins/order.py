@@ -157,7 +157,4 @@ ENTRIES = (
 NAMES = tuple(entry.name for entry in ENTRIES)
 """In the order of execution."""
 
-POSITION = {name: position for position, name in enumerate(NAMES)}
-"""By name, from 0."""
-
 BY_NAME = {entry.name: entry for entry in ENTRIES}

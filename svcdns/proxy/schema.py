@@ -82,9 +82,6 @@ SESSION_SLOTS = "session-slots"
 LIVE = "live"
 PINNED = "pinned"
 
-INTERVALS = frozenset({ADMITTED, SERVICE_CIDRS})
-"""Sets whose elements are ranges."""
-
 OURS = 0xD0000000
 """Leading four bits of every slot and pin: how a priority is known to be one of ours."""
 

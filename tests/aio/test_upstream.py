@@ -77,22 +77,6 @@ async def test_a_bug_in_resume_ends_its_query_and_is_logged(
     assert "a plugin failed" in caplog.text
 
 
-async def test_drained_waits_for_what_is_under_way(upstreams: Upstreams) -> None:
-    results: list[Result] = []
-    assert await upstreams.drained(0.0)
-    future = upstreams.settle(keep(results))
-
-    assert await upstreams.drained(30)
-    assert results == [None]
-    await future
-
-
-async def test_drained_gives_up_in_time(upstreams: Upstreams) -> None:
-    upstreams.settle(Ask(Delay(60.0), lambda _result, _now: Drop()))
-
-    assert not await upstreams.drained(0.01)
-
-
 async def test_an_address_that_is_none_is_a_result(upstreams: Upstreams) -> None:
     results: list[Result] = []
     ask = keep(results)

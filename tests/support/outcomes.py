@@ -1,8 +1,7 @@
 """What happens to one new connection, by the plan: the rules as a function.
 
-The kernel's table and the relays carry the plan out; this says what they have to do.  It looks
-every service port through and is meant for people (``svcdns proxy --dump``) and for tests, which
-hold the table and the relays against it.
+The kernel's table and the relays carry the plan out; this says what they have to do, by looking
+every service port through.
 
 Rules R20 to R26, R30 to R34, R44, R47, R48, R50 to R53, section 8 (masquerade and hairpin).
 Parity: kube-proxy ``pkg/proxy/nftables/proxier.go`` syncProxyRules.
