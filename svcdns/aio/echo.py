@@ -29,7 +29,8 @@ from svcdns.dns.response import Record, Response
 from svcdns.hostport import host_port
 from svcdns.kube.endpoints import ENDED
 from svcdns.kube.inventory import ECHO_LABEL
-from svcdns.kube.objects import Kind, ObjectKey, Pod
+from svcdns.kube.metadata import ObjectKey
+from svcdns.kube.objects import Kind, Pod
 from svcdns.kube.store import Delta, Store
 from svcdns.proxy.condense import condense
 

@@ -20,8 +20,9 @@ from svcdns.dns.message import Message, build_query, parse_response
 from svcdns.errors import ConfigError
 from svcdns.kube.inventory import Inventory
 from svcdns.kube.manifests import parse
+from svcdns.kube.metadata import Metadata
 from svcdns.kube.mirroring import Endpoints
-from svcdns.kube.objects import Metadata, Namespace
+from svcdns.kube.objects import Namespace
 from svcdns.kube.source import ApiSource
 from svcdns.kube.store import Store
 from svcdns.metrics import Registry

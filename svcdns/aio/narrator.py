@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from svcdns.kube.decode import Malformed
-from svcdns.kube.objects import RESOURCES, Kind
+from svcdns.kube.objects import Kind
 from svcdns.kube.reflector import Reflector
+from svcdns.kube.resources import RESOURCES
 from svcdns.kube.store import Store
 from svcdns.metrics import Registry
 

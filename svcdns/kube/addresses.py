@@ -27,7 +27,8 @@ from ipaddress import IPv4Address, IPv4Network, ip_address
 from msgspec import Struct
 from msgspec.structs import replace
 
-from svcdns.kube.objects import Kind, ObjectKey, Service, ServicePort
+from svcdns.kube.metadata import ObjectKey
+from svcdns.kube.objects import Kind, Service, ServicePort
 
 SERVICES = IPv4Network("127.96.0.0/12")
 PODS = IPv4Network("127.244.0.0/14")

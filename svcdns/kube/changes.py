@@ -10,14 +10,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct, structs
 
 from svcdns.kube.manifests import subject_of
-from svcdns.kube.objects import (
-    Endpoint,
-    EndpointSlice,
-    Kind,
-    KubeObject,
-    Pod,
-    Service,
-)
+from svcdns.kube.objects import Endpoint, EndpointSlice, Kind, KubeObject, Pod, Service
 from svcdns.kube.store import Delta
 
 MAX_PARTS = 8

@@ -14,7 +14,9 @@ from msgspec import DecodeError, Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
 
 from svcdns.errors import ApiError, ApiUnavailable, ResourceExpired
-from svcdns.kube.objects import RESOURCES, Kind, KubeObject, ObjectKey
+from svcdns.kube.metadata import ObjectKey
+from svcdns.kube.objects import Kind, KubeObject
+from svcdns.kube.resources import RESOURCES
 from svcdns.kube.sharing import share
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"

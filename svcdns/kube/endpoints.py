@@ -21,7 +21,9 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from svcdns.kube.metadata import Metadata, ObjectKey
 from svcdns.kube.mirroring import MANAGED_BY_LABEL, Endpoints, mirror
+from svcdns.kube.nodes import Node
 from svcdns.kube.objects import (
     SERVICE_NAME_LABEL,
     Conditions,
@@ -30,9 +32,6 @@ from svcdns.kube.objects import (
     EndpointPort,
     EndpointSlice,
     Kind,
-    Metadata,
-    Node,
-    ObjectKey,
     Pod,
     Service,
     ServicePort,

@@ -31,14 +31,13 @@ from svcdns.kube.manifests import (
     Notice,
     subject_of,
 )
+from svcdns.kube.metadata import Metadata, ObjectKey
 from svcdns.kube.mirroring import MANAGED_BY_LABEL, MIRRORED_BY, Endpoints
 from svcdns.kube.objects import (
     EndpointSlice,
     Kind,
     KubeObject,
-    Metadata,
     Namespace,
-    ObjectKey,
     Pod,
     PodIP,
     Service,

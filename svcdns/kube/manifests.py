@@ -20,8 +20,10 @@ from msgspec.structs import replace
 from svcdns.kube.defaults import fill_in
 from svcdns.kube.documents import Document, Path, Plain
 from svcdns.kube.documents import parse as parse_documents
+from svcdns.kube.metadata import ObjectKey
 from svcdns.kube.mirroring import Endpoints
-from svcdns.kube.objects import RESOURCES, KubeObject, ObjectKey
+from svcdns.kube.objects import KubeObject
+from svcdns.kube.resources import RESOURCES
 from svcdns.kube.validation import faults
 
 ENDPOINTS = "Endpoints"

@@ -11,14 +11,13 @@ from ipaddress import ip_address
 
 from msgspec import Struct, field
 
+from svcdns.kube.metadata import Metadata, ObjectKey
 from svcdns.kube.objects import (
     SERVICE_NAME_LABEL,
     Conditions,
     Endpoint,
     EndpointPort,
     EndpointSlice,
-    Metadata,
-    ObjectKey,
     TargetRef,
 )
 

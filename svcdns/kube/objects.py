@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
-from msgspec import Struct, field
+from msgspec import field
 
-ObjectKey: TypeAlias = tuple[str, str]
-"""Namespace and name; the namespace of a cluster-wide object is ``""``."""
+from svcdns.kube.metadata import Lean, Metadata, ObjectKey
+from svcdns.kube.nodes import Node
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 """Ties an EndpointSlice to its Service (KEP-0752)."""
@@ -36,27 +36,7 @@ class Kind(StrEnum):
     SERVICE_IMPORT = "ServiceImport"
 
 
-class _Lean(Struct, frozen=True, gc=False, rename="camel"):
-    """Base of all objects: immutable, and invisible to the cycle collector (no cycles exist)."""
-
-
-class Metadata(_Lean, frozen=True):
-    """ObjectMeta."""
-
-    name: str
-    namespace: str | None = None
-    resource_version: str = ""
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-    deletion_timestamp: str | None = None
-
-    @property
-    def key(self) -> ObjectKey:
-        """Identity within the kind."""
-        return (self.namespace or "", self.name)
-
-
-class ServicePort(_Lean, frozen=True):
+class ServicePort(Lean, frozen=True):
     """One port of a Service."""
 
     port: int
@@ -67,19 +47,19 @@ class ServicePort(_Lean, frozen=True):
     app_protocol: str | None = None
 
 
-class ClientIPConfig(_Lean, frozen=True):
+class ClientIPConfig(Lean, frozen=True):
     """``sessionAffinityConfig.clientIP``."""
 
     timeout_seconds: int | None = None
 
 
-class SessionAffinityConfig(_Lean, frozen=True):
+class SessionAffinityConfig(Lean, frozen=True):
     """``sessionAffinityConfig``."""
 
     client_ip: ClientIPConfig | None = field(default=None, name="clientIP")
 
 
-class ServiceSpec(_Lean, frozen=True):
+class ServiceSpec(Lean, frozen=True):
     """ServiceSpec."""
 
     type: str = "ClusterIP"
@@ -101,7 +81,7 @@ class ServiceSpec(_Lean, frozen=True):
     traffic_distribution: str | None = None
 
 
-class LoadBalancerIngress(_Lean, frozen=True):
+class LoadBalancerIngress(Lean, frozen=True):
     """One entry of ``status.loadBalancer.ingress``."""
 
     ip: str | None = None
@@ -109,19 +89,19 @@ class LoadBalancerIngress(_Lean, frozen=True):
     ip_mode: str | None = None
 
 
-class LoadBalancerStatus(_Lean, frozen=True):
+class LoadBalancerStatus(Lean, frozen=True):
     """``status.loadBalancer``."""
 
     ingress: tuple[LoadBalancerIngress, ...] | None = None
 
 
-class ServiceStatus(_Lean, frozen=True):
+class ServiceStatus(Lean, frozen=True):
     """ServiceStatus."""
 
     load_balancer: LoadBalancerStatus | None = None
 
 
-class Service(_Lean, frozen=True):
+class Service(Lean, frozen=True):
     """A v1 Service."""
 
     metadata: Metadata
@@ -159,7 +139,7 @@ class Service(_Lean, frozen=True):
         return self.spec.ports or ()
 
 
-class Conditions(_Lean, frozen=True):
+class Conditions(Lean, frozen=True):
     """EndpointConditions; ``None`` means that nobody said."""
 
     ready: bool | None = None
@@ -167,7 +147,7 @@ class Conditions(_Lean, frozen=True):
     terminating: bool | None = None
 
 
-class TargetRef(_Lean, frozen=True):
+class TargetRef(Lean, frozen=True):
     """The object behind an endpoint."""
 
     kind: str | None = None
@@ -175,26 +155,26 @@ class TargetRef(_Lean, frozen=True):
     name: str | None = None
 
 
-class ForZone(_Lean, frozen=True):
+class ForZone(Lean, frozen=True):
     """A zone hint."""
 
     name: str
 
 
-class ForNode(_Lean, frozen=True):
+class ForNode(Lean, frozen=True):
     """A node hint (KEP-3015)."""
 
     name: str
 
 
-class Hints(_Lean, frozen=True):
+class Hints(Lean, frozen=True):
     """EndpointHints."""
 
     for_zones: tuple[ForZone, ...] | None = None
     for_nodes: tuple[ForNode, ...] | None = None
 
 
-class Endpoint(_Lean, frozen=True):
+class Endpoint(Lean, frozen=True):
     """One endpoint of a slice."""
 
     addresses: tuple[str, ...] | None = None
@@ -224,7 +204,7 @@ class Endpoint(_Lean, frozen=True):
         return conditions is not None and conditions.terminating is True
 
 
-class EndpointPort(_Lean, frozen=True):
+class EndpointPort(Lean, frozen=True):
     """A port of a slice; a ``None`` number is no number."""
 
     name: str | None = None
@@ -233,7 +213,7 @@ class EndpointPort(_Lean, frozen=True):
     app_protocol: str | None = None
 
 
-class EndpointSlice(_Lean, frozen=True):
+class EndpointSlice(Lean, frozen=True):
     """A discovery.k8s.io/v1 EndpointSlice."""
 
     metadata: Metadata
@@ -254,7 +234,7 @@ class EndpointSlice(_Lean, frozen=True):
         return (self.metadata.namespace or "", name) if name else None
 
 
-class Namespace(_Lean, frozen=True):
+class Namespace(Lean, frozen=True):
     """A v1 Namespace."""
 
     metadata: Metadata
@@ -265,13 +245,13 @@ class Namespace(_Lean, frozen=True):
         return self.metadata.key
 
 
-class PodIP(_Lean, frozen=True):
+class PodIP(Lean, frozen=True):
     """One address of a Pod."""
 
     ip: str = ""
 
 
-class ContainerPort(_Lean, frozen=True):
+class ContainerPort(Lean, frozen=True):
     """A declared port of a container."""
 
     container_port: int
@@ -279,7 +259,7 @@ class ContainerPort(_Lean, frozen=True):
     protocol: str = "TCP"
 
 
-class Container(_Lean, frozen=True):
+class Container(Lean, frozen=True):
     """A container, as far as its ports go."""
 
     name: str = ""
@@ -287,7 +267,7 @@ class Container(_Lean, frozen=True):
     restart_policy: str | None = None
 
 
-class PodSpec(_Lean, frozen=True):
+class PodSpec(Lean, frozen=True):
     """PodSpec."""
 
     hostname: str | None = None
@@ -298,14 +278,14 @@ class PodSpec(_Lean, frozen=True):
     init_containers: tuple[Container, ...] | None = None
 
 
-class PodCondition(_Lean, frozen=True):
+class PodCondition(Lean, frozen=True):
     """A condition of a Pod."""
 
     type: str
     status: str = "Unknown"
 
 
-class PodStatus(_Lean, frozen=True):
+class PodStatus(Lean, frozen=True):
     """PodStatus."""
 
     phase: str | None = None
@@ -314,7 +294,7 @@ class PodStatus(_Lean, frozen=True):
     conditions: tuple[PodCondition, ...] | None = None
 
 
-class Pod(_Lean, frozen=True):
+class Pod(Lean, frozen=True):
     """A v1 Pod."""
 
     metadata: Metadata
@@ -327,54 +307,13 @@ class Pod(_Lean, frozen=True):
         return self.metadata.key
 
 
-class NodeAddress(_Lean, frozen=True):
-    """One address of a Node."""
-
-    type: str
-    address: str
-
-
-class NodeStatus(_Lean, frozen=True):
-    """NodeStatus."""
-
-    addresses: tuple[NodeAddress, ...] | None = None
-
-
-class Taint(_Lean, frozen=True):
-    """A taint of a Node."""
-
-    key: str
-    effect: str = ""
-
-
-class NodeSpec(_Lean, frozen=True):
-    """NodeSpec."""
-
-    pod_cidr: str | None = field(default=None, name="podCIDR")
-    pod_cidrs: tuple[str, ...] | None = field(default=None, name="podCIDRs")
-    taints: tuple[Taint, ...] | None = None
-
-
-class Node(_Lean, frozen=True):
-    """A v1 Node."""
-
-    metadata: Metadata
-    spec: NodeSpec = NodeSpec()
-    status: NodeStatus = NodeStatus()
-
-    @property
-    def key(self) -> ObjectKey:
-        """``("", name)``."""
-        return self.metadata.key
-
-
-class ServiceCIDRSpec(_Lean, frozen=True):
+class ServiceCIDRSpec(Lean, frozen=True):
     """ServiceCIDRSpec."""
 
     cidrs: tuple[str, ...] | None = None
 
 
-class ServiceCIDR(_Lean, frozen=True):
+class ServiceCIDR(Lean, frozen=True):
     """A networking.k8s.io/v1 ServiceCIDR (KEP-1880)."""
 
     metadata: Metadata
@@ -386,7 +325,7 @@ class ServiceCIDR(_Lean, frozen=True):
         return self.metadata.key
 
 
-class ServiceImportSpec(_Lean, frozen=True):
+class ServiceImportSpec(Lean, frozen=True):
     """ServiceImportSpec (KEP-1645)."""
 
     type: str = "ClusterSetIP"
@@ -394,7 +333,7 @@ class ServiceImportSpec(_Lean, frozen=True):
     ports: tuple[ServicePort, ...] | None = None
 
 
-class ServiceImport(_Lean, frozen=True):
+class ServiceImport(Lean, frozen=True):
     """A multicluster.x-k8s.io/v1alpha1 ServiceImport (KEP-1645)."""
 
     metadata: Metadata
@@ -409,40 +348,3 @@ class ServiceImport(_Lean, frozen=True):
 KubeObject: TypeAlias = (
     Namespace | Service | EndpointSlice | Pod | Node | ServiceCIDR | ServiceImport
 )
-
-
-class Resource(Struct, frozen=True):
-    """Where the API serves a kind, and what it decodes to."""
-
-    kind: Kind
-    group: str
-    "``v1`` or ``group/version``."
-    plural: str
-    type: type[KubeObject]
-    namespaced: bool = True
-
-    @property
-    def collection(self) -> str:
-        """The path of the whole collection."""
-        root = "/api/" if "/" not in self.group else "/apis/"
-        return f"{root}{self.group}/{self.plural}"
-
-
-RESOURCES: dict[Kind, Resource] = {
-    resource.kind: resource
-    for resource in (
-        Resource(Kind.NAMESPACE, "v1", "namespaces", Namespace, namespaced=False),
-        Resource(Kind.SERVICE, "v1", "services", Service),
-        Resource(Kind.ENDPOINT_SLICE, "discovery.k8s.io/v1", "endpointslices", EndpointSlice),
-        Resource(Kind.POD, "v1", "pods", Pod),
-        Resource(Kind.NODE, "v1", "nodes", Node, namespaced=False),
-        Resource(
-            Kind.SERVICE_CIDR, "networking.k8s.io/v1", "servicecidrs", ServiceCIDR, namespaced=False
-        ),
-        Resource(
-            Kind.SERVICE_IMPORT, "multicluster.x-k8s.io/v1alpha1", "serviceimports", ServiceImport
-        ),
-    )
-}
-
-KIND_OF: dict[type[KubeObject], Kind] = {r.type: r.kind for r in RESOURCES.values()}

@@ -20,7 +20,8 @@ from msgspec import Struct
 
 from svcdns.errors import ApiError, ApiUnavailable, ResourceExpired
 from svcdns.kube.decode import Applied, Bookmark, Deleted, Event, Failed, Garbage, Malformed
-from svcdns.kube.objects import Kind, KubeObject, ObjectKey
+from svcdns.kube.metadata import ObjectKey
+from svcdns.kube.objects import Kind, KubeObject
 from svcdns.kube.store import Store
 
 PAGE_LIMIT = 500

@@ -10,8 +10,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from svcdns.kube.objects import KIND_OF, EndpointSlice, Kind, KubeObject, ObjectKey
+from svcdns.kube.metadata import ObjectKey
+from svcdns.kube.objects import EndpointSlice, Kind, KubeObject
 from svcdns.kube.packing import PackedEndpoints, pack
+from svcdns.kube.resources import KIND_OF
 from svcdns.kube.sharing import share
 from svcdns.kube.store import Delta, Store
 

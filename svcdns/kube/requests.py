@@ -5,8 +5,9 @@ Spec: https://kubernetes.io/docs/reference/using-api/api-concepts/
 
 from typing import TypeAlias, assert_never
 
-from svcdns.kube.objects import RESOURCES, Kind
+from svcdns.kube.objects import Kind
 from svcdns.kube.reflector import List, Watch, WatchList
+from svcdns.kube.resources import RESOURCES
 from svcdns.kube.source import ApiSource
 
 Query: TypeAlias = tuple[tuple[str, str], ...]

@@ -10,13 +10,8 @@ from typing import TypeVar
 
 from msgspec.structs import force_setattr
 
-from svcdns.kube.objects import (
-    EndpointSlice,
-    KubeObject,
-    Metadata,
-    Service,
-    ServiceSpec,
-)
+from svcdns.kube.metadata import Metadata
+from svcdns.kube.objects import EndpointSlice, KubeObject, Service, ServiceSpec
 from svcdns.kube.packing import pack
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

@@ -10,19 +10,19 @@ from typing import cast
 
 from msgspec import Struct
 
+from svcdns.kube.metadata import ObjectKey
+from svcdns.kube.nodes import Node
 from svcdns.kube.objects import (
-    KIND_OF,
     EndpointSlice,
     Kind,
     KubeObject,
     Namespace,
-    Node,
-    ObjectKey,
     Pod,
     Service,
     ServiceCIDR,
     ServiceImport,
 )
+from svcdns.kube.resources import KIND_OF
 
 
 class Delta(Struct, frozen=True):

@@ -17,7 +17,8 @@ from svcdns.dns.name import ROOT, from_text, labels, to_text
 from svcdns.dns.reverse import address_of, is_reverse
 from svcdns.hostport import host_port
 from svcdns.kube.changes import state_of
-from svcdns.kube.objects import Endpoint, EndpointSlice, ObjectKey, Service
+from svcdns.kube.metadata import ObjectKey
+from svcdns.kube.objects import Endpoint, EndpointSlice, Service
 from svcdns.kube.store import Store
 from svcdns.plugins.explainquery import Attempt
 from svcdns.plugins.kubernetes import Kubernetes

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct, to_builtins
 
-from svcdns.kube.objects import Node
+from svcdns.kube.nodes import Node
 from svcdns.proxy.kubeproxyconfig import KubeProxyConfiguration
 from svcdns.proxy.model import HealthCheck
 

@@ -11,7 +11,7 @@ from typing import Self, TypeAlias
 
 from msgspec import Struct
 
-from svcdns.kube.objects import Node
+from svcdns.kube.nodes import Node
 from svcdns.proxy.address import is_loopback, normalise, normalise_range
 
 ZONE_LABEL = "topology.kubernetes.io/zone"

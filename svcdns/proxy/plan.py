@@ -22,7 +22,8 @@ from typing import cast
 
 from msgspec import Struct
 
-from svcdns.kube.objects import EndpointSlice, Kind, ObjectKey, Service, ServicePort
+from svcdns.kube.metadata import ObjectKey
+from svcdns.kube.objects import EndpointSlice, Kind, Service, ServicePort
 from svcdns.kube.store import Delta, Store
 from svcdns.proxy.address import normalise
 from svcdns.proxy.claims import Claims

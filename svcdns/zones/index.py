@@ -10,14 +10,8 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import TypeVar, cast
 
-from svcdns.kube.objects import (
-    EndpointSlice,
-    Kind,
-    ObjectKey,
-    Pod,
-    Service,
-    ServiceImport,
-)
+from svcdns.kube.metadata import ObjectKey
+from svcdns.kube.objects import EndpointSlice, Kind, Pod, Service, ServiceImport
 from svcdns.kube.store import Delta, Store
 from svcdns.zones.owners import MULTICLUSTER_SERVICE_LABEL
 

@@ -10,14 +10,7 @@ from enum import IntEnum
 from itertools import zip_longest
 from typing import TypeAlias
 
-from svcdns.kube.objects import (
-    Endpoint,
-    EndpointSlice,
-    Kind,
-    Pod,
-    Service,
-    ServiceImport,
-)
+from svcdns.kube.objects import Endpoint, EndpointSlice, Kind, Pod, Service, ServiceImport
 from svcdns.kube.store import Delta
 
 

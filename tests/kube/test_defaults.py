@@ -6,7 +6,8 @@ import msgspec
 
 from svcdns.kube.defaults import fill_in
 from svcdns.kube.mirroring import Endpoints
-from svcdns.kube.objects import EndpointSlice, Node, Pod, PodIP, Service
+from svcdns.kube.nodes import Node
+from svcdns.kube.objects import EndpointSlice, Pod, PodIP, Service
 
 
 def service(**spec: Any) -> Service:

@@ -8,7 +8,8 @@ import pytest
 from svcdns.kube.defaults import fill_in
 from svcdns.kube.endpoints import Declared, SliceController, compute, is_ready, selects
 from svcdns.kube.mirroring import Endpoints
-from svcdns.kube.objects import EndpointSlice, Kind, Node, Pod, Service
+from svcdns.kube.nodes import Node
+from svcdns.kube.objects import EndpointSlice, Kind, Pod, Service
 from svcdns.kube.store import Store
 
 WEB = {"app": "web"}

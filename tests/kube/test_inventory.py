@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from svcdns.kube.inventory import Settled
 from svcdns.kube.manifests import parse
-from svcdns.kube.objects import Kind, KubeObject, ObjectKey
+from svcdns.kube.metadata import ObjectKey
+from svcdns.kube.objects import Kind, KubeObject
 from svcdns.kube.store import Store
 from tests.support.manifests import Directory, pod, service, write
 

@@ -1,17 +1,8 @@
 import msgspec
 import pytest
 
-from svcdns.kube.objects import (
-    KIND_OF,
-    RESOURCES,
-    Conditions,
-    Endpoint,
-    EndpointSlice,
-    Kind,
-    Metadata,
-    Pod,
-    Service,
-)
+from svcdns.kube.metadata import Metadata
+from svcdns.kube.objects import Conditions, Endpoint, EndpointSlice, Pod, Service
 
 
 def service(**spec: object) -> Service:
@@ -85,10 +76,6 @@ def test_nulls_where_the_api_sends_them_cost_nothing() -> None:
 
     assert found.endpoints is None
     assert pod.status.pod_ips is None
-
-
-def test_every_kind_has_a_resource_and_a_type() -> None:
-    assert set(RESOURCES) == set(Kind) == set(KIND_OF.values())
 
 
 def test_objects_are_no_work_for_the_cycle_collector() -> None:

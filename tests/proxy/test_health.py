@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from svcdns.kube.objects import Metadata, Node, NodeSpec, Taint
+from svcdns.kube.metadata import Metadata
+from svcdns.kube.nodes import Node, NodeSpec, Taint
 from svcdns.proxy.health import (
     Answer,
     ProxyHealth,

@@ -2,7 +2,7 @@ from typing import Any, cast
 
 import pytest
 
-from svcdns.kube.objects import Node
+from svcdns.kube.nodes import Node
 from svcdns.proxy.model import (
     Exposure,
     LocalDetector,

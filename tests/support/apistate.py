@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from svcdns.kube.objects import RESOURCES, Kind, Resource
+from svcdns.kube.objects import Kind
+from svcdns.kube.resources import RESOURCES, Resource
 from svcdns.kube.selectors import parse
 
 Object = dict[str, Any]

@@ -24,7 +24,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from svcdns.kube.objects import RESOURCES, Kind, KubeObject
+from svcdns.kube.objects import Kind, KubeObject
+from svcdns.kube.resources import RESOURCES
 from svcdns.kube.store import Store
 
 NODE = "node-1"
