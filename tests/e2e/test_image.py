@@ -221,7 +221,7 @@ def test_the_dns_image_is_alive_but_not_ready_while_there_is_no_api_server(pod: 
     (pod.directory / "api" / "serviceaccount" / "token").write_text("none")
 
     pod.wait(lambda: pod.http("http://127.0.0.1:8080/health") == "200")
-    assert pod.http("http://127.0.0.1:8181/ready") == "503"
+    pod.wait(lambda: pod.http("http://127.0.0.1:8181/ready") == "503")
     assert process.poll() is None
 
 
