@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from struct import Struct, error, pack
 from typing import Protocol, cast
 
-from svcdns.aio.tcpconnection import tune
+from svcdns.aio.tcpoptions import tune
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.sourcefilter import INSTRUCTION_OCTETS, program
 

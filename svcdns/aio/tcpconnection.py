@@ -15,12 +15,12 @@ import select
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from struct import pack
 from typing import Protocol
 
 from svcdns.aio.pipes import PipePool
 from svcdns.aio.poller import EDGE, EDGE_IN, Poller
 from svcdns.aio.tcpleg import Leg
+from svcdns.aio.tcpoptions import RESET, tune
 from svcdns.proxy.balancer import Endpoint
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.proxyprotocol import header
@@ -41,12 +41,6 @@ ROUNDS = 4
 TURN_AROUND_SECONDS = 0.1
 """First pause before endpoints are tried again; it doubles.  Also how long shortages are waited."""
 
-KEEPALIVE_IDLE_SECONDS = 120
-"""Then the kernel begins to ask whether the peer still lives; no idle limit beyond that (R94).
-
-How often and how many times it asks stays the kernel's choice: each further option costs a system
-call for every connection."""
-
 SHORTAGES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC))
 """The process or the machine has no more of something."""
 
@@ -54,9 +48,6 @@ OURS = SHORTAGES | {errno.EADDRNOTAVAIL, errno.EAGAIN, errno.EACCES, errno.EPERM
 """Errors of connect that say nothing about the endpoint."""
 
 _STREAM = int(socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-
-RESET = pack("ii", 1, 0)
-"""``struct linger``: closing sends RST."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,15 +377,3 @@ class Connection:
             attempts=self._attempts,
             reason=reason,
         )
-
-
-def tune(sock: socket.SocketType) -> None:
-    """Set what both sides of a relay want; accepted sockets inherit it from the listener.
-
-    Raises:
-        OSError: The kernel refuses.
-    """
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS)

@@ -13,7 +13,8 @@ from svcdns.aio.directloop import hub
 from svcdns.aio.pipes import PipePool
 from svcdns.aio.poller import Poller
 from svcdns.aio.sockets import Opened, accept
-from svcdns.aio.tcpconnection import RESET, SHORTAGES, TURN_AROUND_SECONDS, Closed, Connection
+from svcdns.aio.tcpconnection import SHORTAGES, TURN_AROUND_SECONDS, Closed, Connection
+from svcdns.aio.tcpoptions import RESET
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.served import Served, networks
 from svcdns.proxy.shortage import CALM_SECONDS, Shortage

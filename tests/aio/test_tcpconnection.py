@@ -11,6 +11,7 @@ import pytest
 
 from svcdns.aio import tcpconnection
 from svcdns.aio.tcpconnection import Connection
+from svcdns.aio.tcpoptions import RESET
 from svcdns.aio.tcprelay import TcpListener
 from svcdns.aio.userspace import UserspaceProxy
 from tests.support.endpoints import address, dial, endpoints, receive, receive_all, until
@@ -289,7 +290,7 @@ class TestEndpointsThatReset:
             writer.write(await reader.read(100))
             await reader.read(100)
             sock = writer.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcpconnection.RESET)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             writer.transport.abort()
 
         async with endpoints(2, hang_up) as servers:
@@ -368,7 +369,7 @@ class TestEndpointsThatReset:
         ) -> None:
             assert await reader.read() == b""
             sock = writer.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcpconnection.RESET)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             writer.transport.abort()
 
         async with (
@@ -386,7 +387,7 @@ class TestEndpointsThatReset:
     async def test_when_all_of_them_reset_the_client_is_reset_in_the_end(self) -> None:
         async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             sock = writer.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcpconnection.RESET)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             writer.transport.abort()
 
         async with (
