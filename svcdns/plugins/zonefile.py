@@ -36,6 +36,9 @@ SLICE = 50
 RECORDS = 1000
 """Records chosen at a time."""
 
+MAX_GENERATED = 65536
+"""Numbers that one ``$GENERATE`` runs through (miekg/dns ``generate.go``)."""
+
 MAX_STRING = 255
 """Octets of one character string (RFC 1035 §3.3)."""
 
@@ -44,6 +47,7 @@ Read: TypeAlias = Callable[[str], bytes]
 
 _QUOTED = re.compile(r'"((?:[^"\\\n]|\\.){256,})"')
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
+_GENERATE = re.compile(r"(?i)(\$GENERATE\s+)([0-9]{1,10})-([0-9]{1,10})(?:/([0-9]{1,10}))?(?=\s)")
 _MARKS = re.compile(r'["()]')
 _OCTETS = re.compile(r"\\[0-9]{3}|\\.|.", re.DOTALL)
 
@@ -148,7 +152,7 @@ class _Reading:
         return _State(name, name)
 
     def file(self, text: str, path: str, state: _State, depth: int) -> Iterator[None]:
-        for line, piece, directive in _pieces(text):
+        for line, piece, directive in _pieces(text, path):
             state = self._piece(piece, path, line, state)
             yield
             if directive:
@@ -163,7 +167,6 @@ class _Reading:
 
     def _piece(self, text: str, path: str, line: int, state: _State) -> _State:
         """Read lines without ``$INCLUDE``; give what they leave to those behind."""
-        import dns.exception
         import dns.rdataclass
         import dns.tokenizer
         import dns.zonefile
@@ -184,9 +187,10 @@ class _Reading:
         rows._rr_line = record
         try:
             rows.read()
-        except (dns.exception.DNSException, ValueError, NotImplementedError) as error:
-            # dnspython puts path and line in front of what it can place; the line is the next one
-            # when the whole record was read before.
+        except Exception as error:
+            # Beside its own errors dnspython lets others through, of struct for instance.  It puts
+            # path and line in front of what it can place; the line is the next one when the whole
+            # record was read before.
             what = re.sub(rf"^{re.escape(path)}:\d+: ", "", str(error))
             raise ValueError(f"{path}:{begin or tokens.line_number}: {what}") from error
         return _State(*[getattr(rows, name) for name in _State.__struct_fields__])
@@ -220,11 +224,14 @@ class _IncludeError(Exception):
     """A line with ``$INCLUDE`` cannot be followed."""
 
 
-def _pieces(text: str) -> Iterator[tuple[int, str, str]]:
-    """Cut a text between records: at lines with ``$INCLUDE``, and after so many others.
+def _pieces(text: str, path: str) -> Iterator[tuple[int, str, str]]:
+    """Cut a text between records: at ``$INCLUDE``, within ``$GENERATE``, after so many lines.
 
     Yields:
         The number of the first line, the lines, and the directive behind them, if there is one.
+
+    Raises:
+        ValueError: A ``$GENERATE`` is larger than anybody means; with path and line.
     """
     begin, depth, quoted = 1, 0, False
     lines: list[str] = []
@@ -234,6 +241,12 @@ def _pieces(text: str) -> Iterator[tuple[int, str, str]]:
             yield begin, "".join(lines), line
             begin, lines = number + 1, []
             continue
+        if between and (generate := _GENERATE.match(line)):
+            yield begin, "".join(lines), ""
+            begin, lines = number + 1, []
+            for part in _parts(generate, line, f"{path}:{number}"):
+                yield number, part + "\n", ""
+            continue
         if between and len(lines) >= SLICE:
             yield begin, "".join(lines), ""
             begin, lines = number, []
@@ -241,6 +254,19 @@ def _pieces(text: str) -> Iterator[tuple[int, str, str]]:
             depth, quoted = _open_after(line, depth, quoted)
         lines.append(line + "\n")
     yield begin, "".join(lines), ""
+
+
+def _parts(generate: re.Match[str], line: str, where: str) -> Iterator[str]:
+    """Make several ``$GENERATE`` of a large one: all of them together would take seconds."""
+    start, stop, step = int(generate[2]), int(generate[3]), int(generate[4] or 1)
+    if stop - start >= MAX_GENERATED:
+        raise ValueError(f"{where}: $GENERATE: more than {MAX_GENERATED:,} numbers")
+    if not step or stop < start:
+        yield line  # for the reader to refuse
+        return
+    for first in range(start, stop + 1, step * SLICE):
+        last = min(stop, first + step * (SLICE - 1))
+        yield f"{generate[1]}{first}-{last}/{step}{line[generate.end() :]}"
 
 
 def _open_after(line: str, depth: int, quoted: bool) -> tuple[int, bool]:

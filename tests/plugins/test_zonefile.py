@@ -7,7 +7,7 @@ import pytest
 
 from svcdns.dns.response import Record
 from svcdns.plugins.slices import finish
-from svcdns.plugins.zonefile import MAX_INCLUDES, SLICE, parse
+from svcdns.plugins.zonefile import MAX_INCLUDES, SLICE, ZoneFile, parse
 from tests.support.records import wire_name, zone_text, zone_texts
 
 ORIGIN = wire_name("example.org")
@@ -100,6 +100,42 @@ def test_what_people_write_is_read(content: bytes, found: list[str]) -> None:
     got = [line.replace(".example.org. ", " ", 1) for line in map(zone_text, _read(content))]
 
     assert got == found
+
+
+@pytest.mark.parametrize("step", [1, 3, 1000])
+def test_a_large_generate_gives_what_it_says_and_pauses_now_and_then(step: int) -> None:
+    """Nobody waits for the 65,536 records of one line."""
+    content = f"$TTL 5\n$generate 7-1206/{step} h$ A 10.0.0.1\nz A 10.0.0.1\n".encode()
+    work = parse(content, wire_name("example.org."), "zones/db", lambda path: b"")
+    pauses = 0
+    zone: ZoneFile | None = None
+    while zone is None:
+        try:
+            next(work)
+            pauses += 1
+        except StopIteration as done:
+            zone = done.value
+    owners = [zone_text(record).split(".")[0] for record in zone.records]
+
+    assert owners == [*(f"h{number}" for number in range(7, 1207, step)), "z"]
+    assert pauses >= len(owners) // SLICE
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"$GENERATE 0-65536 h$ A 10.0.0.1", "GENERATE: more than 65,536 numbers"),
+        (b"$GENERATE 1-2000000000 h$ A 10.0.0.1", "GENERATE: more than 65,536 numbers"),
+        (b"$GENERATE 5-1 h$ A 10.0.0.1", ""),
+        (b"$GENERATE 1-5/0 h$ A 10.0.0.1", ""),
+        (b"a LOC 52 22 23.000 N 4 53 32.000 E 99999999999.00m", ""),
+    ],
+)
+def test_what_would_take_all_memory_or_ends_dnspython_is_told_with_its_line(
+    line: bytes, message: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^zones/db:2: .*{message}"):
+        _read(b"$TTL 5\n" + line + b"\n")
 
 
 INCLUDES = [
