@@ -8,10 +8,11 @@ that are not used.
 from collections.abc import Generator, Iterator
 from importlib import import_module
 from importlib.util import find_spec
+from traceback import extract_tb
 from typing import cast
 
 from svcdns.corefile.syntax import Directive, ServerBlock
-from svcdns.errors import CorefileError, about_file
+from svcdns.errors import ConfigError, CorefileError, about_file
 from svcdns.plugins.base import Context, Plugin, Setup
 from svcdns.plugins.order import BY_NAME, NAMES, Support
 from svcdns.plugins.slices import Slices
@@ -63,7 +64,8 @@ def set_up(directives: tuple[Directive, ...], context: Context) -> Slices[Plugin
         ``None`` when nothing goes into the chain.
 
     Raises:
-        CorefileError: The plugin is refused, or its arguments are wrong, or a file is missing.
+        CorefileError: The plugin is refused, or its arguments are wrong, or a file is missing.  So
+            is a bug in it: at a reload that must not end the server that runs.
     """
     first = directives[0]
     setup = find_setup(first.name)
@@ -74,11 +76,22 @@ def set_up(directives: tuple[Directive, ...], context: Context) -> Slices[Plugin
         except OSError as error:
             message = f"plugin/{first.name}: {about_file(error)}"
             raise CorefileError(first.file, first.line, message) from error
+        except ConfigError:
+            raise
+        except Exception as error:
+            message = f"plugin/{first.name}: a bug in svcdns: {_placed(error)}; please report it"
+            raise CorefileError(first.file, first.line, message) from error
     entry = BY_NAME[first.name]
     if entry.without is Support.REFUSED:
         raise CorefileError(first.file, first.line, f"plugin/{first.name}: {entry.why}")
     context.warn(f"{first.file}:{first.line} - {first.name} has no effect: {entry.why}")
     return None
+
+
+def _placed(error: Exception) -> str:
+    """Say what happened where, for who mends it."""
+    frame = extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} ({error}) at {frame.filename}:{frame.lineno}"
 
 
 def build(block: ServerBlock, context: Context) -> Slices[tuple[Plugin, ...]]:

@@ -22,11 +22,19 @@ from svcdns.plugins.slices import finish
 MODULE = """
 from types import SimpleNamespace
 
+def late():
+    yield
+    return {}["key"]
+
 def setup(directives, context):
     if directives[0].args == ("none",):
         return None
     if directives[0].args == ("file",):
         context.read("/none")
+    if directives[0].args == ("bug",):
+        return {}["key"]
+    if directives[0].args == ("late",):
+        return late()
     return SimpleNamespace(name=directives[0].name, count=len(directives))
 """
 
@@ -99,6 +107,17 @@ def test_a_file_that_is_missing_is_the_directives_fault() -> None:
         finish(registry.build(_block("\nnomad file"), _context()))
 
     assert str(caught.value).startswith("Corefile:3 - plugin/nomad: open ")
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize("word", ["bug", "late"])
+def test_a_bug_in_a_set_up_fails_a_reload_and_not_the_server(word: str) -> None:
+    with pytest.raises(CorefileError) as caught:
+        finish(registry.build(_block(f"nomad {word}"), _context()))
+
+    text = str(caught.value)
+    assert text.startswith("Corefile:2 - plugin/nomad: a bug in svcdns: KeyError ('key') at /")
+    assert "nomad.py:" in text
 
 
 @pytest.mark.usefixtures("modules")
