@@ -34,6 +34,7 @@ Examples:
 Differences
 -----------
 * A file that is missing at start is waited for, as in CoreDNS; its zone gets SERVFAIL.
+* Records of ``$GENERATE`` without a TTL have that of ``$TTL``; CoreDNS gives them an hour.
 * A zone with NSEC3 is served, with signatures and without proofs of what is not there.
 
 Parity: CoreDNS ``plugin/file``.

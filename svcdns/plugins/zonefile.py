@@ -1,9 +1,9 @@
 """Zone files to records.
 
-dnspython reads them: it knows all types, ``$TTL``, ``$ORIGIN`` and ``$GENERATE``.  What it is too
-strict for, because CoreDNS takes it, is done around it: texts longer than 255 octets are cut up,
-octets that are no UTF-8 are escaped, records stand as they were written, one by one.  So is
-``$INCLUDE``, because nothing is opened here.
+dnspython reads them: it knows all types, ``$TTL`` and ``$ORIGIN``.  What it is too strict for,
+because CoreDNS takes it, is done around it: texts are rewritten where that helps, records stand as
+they were written, one by one, and ``$GENERATE`` makes records of all types.  So is ``$INCLUDE``,
+because nothing is opened here.
 
 dnspython is not one of the packages that svcdns always comes with, so it is imported when a
 Corefile names a zone file.
@@ -14,6 +14,7 @@ Parity: CoreDNS ``plugin/file`` (Parse), miekg/dns ``scan.go``.
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from types import ModuleType
 from typing import Any, TypeAlias, cast
 
@@ -24,32 +25,19 @@ from svcdns.dns.constants import RRType
 from svcdns.dns.name import is_subdomain, to_text
 from svcdns.dns.response import Record
 from svcdns.plugins.slices import Slices
+from svcdns.plugins.zonegenerate import TTL, generate
+from svcdns.plugins.zonetext import MAX_STRING, SLICE, decode, pieces, tolerable, uncommented
 
 MISSING_PACKAGE = "zone files need dnspython, which is not installed: pip install 'svcdns[zones]'"
 
 MAX_INCLUDES = 7
 """Files within files (miekg/dns)."""
 
-SLICE = 50
-"""Lines read at a time: about 3 ms."""
-
 RECORDS = 1000
 """Records chosen at a time."""
 
-MAX_GENERATED = 65536
-"""Numbers that one ``$GENERATE`` runs through (miekg/dns ``generate.go``)."""
-
-MAX_STRING = 255
-"""Octets of one character string (RFC 1035 §3.3)."""
-
 Read: TypeAlias = Callable[[str], bytes]
 """Gives the content of a file; raises OSError."""
-
-_QUOTED = re.compile(r'"((?:[^"\\\n]|\\.){256,})"')
-_NO_UTF8 = re.compile("[\udc80-\udcff]")
-_GENERATE = re.compile(r"(?i)(\$GENERATE\s+)([0-9]{1,10})-([0-9]{1,10})(?:/([0-9]{1,10}))?(?=\s)")
-_MARKS = re.compile(r'["()]')
-_OCTETS = re.compile(r"\\[0-9]{3}|\\.|.", re.DOTALL)
 
 
 class ZoneFile(Struct, frozen=True):
@@ -90,7 +78,7 @@ def parse(content: bytes, origin: bytes, path: str, read: Read) -> Slices[ZoneFi
     """
     reader()
     found = _Reading(read)
-    yield from found.file(_text(content), path, found.start(origin), 0)
+    yield from found.file(decode(content), path, found.start(origin), 0)
     soa = next((one for one in reversed(found.records) if one.rrtype == RRType.SOA), None)
     records = []
     for number, record in enumerate(found.records, 1):
@@ -152,26 +140,28 @@ class _Reading:
         return _State(name, name)
 
     def file(self, text: str, path: str, state: _State, depth: int) -> Iterator[None]:
-        for line, piece, directive in _pieces(text, path):
+        for line, piece, directive, at in pieces(text):
             state = self._piece(piece, path, line, state)
             yield
             if directive:
-                at = line + piece.count("\n")
                 try:
-                    yield from self._include(directive, path, state, depth)
+                    if directive[1] in "Gg":
+                        yield from self._generate(directive, path, state)
+                    else:
+                        yield from self._include(directive, path, state, depth)
                 except OSError as error:
                     what = f"{directive.strip()}: {error.strerror or error}"
                     raise ValueError(f"{path}:{at}: {what}") from error
-                except _IncludeError as error:
+                except _DirectiveError as error:
                     raise ValueError(f"{path}:{at}: {error}") from error
 
     def _piece(self, text: str, path: str, line: int, state: _State) -> _State:
-        """Read lines without ``$INCLUDE``; give what they leave to those behind."""
+        """Read lines without directives of ours; give what they leave to those behind."""
         import dns.rdataclass
         import dns.tokenizer
         import dns.zonefile
 
-        tokens = dns.tokenizer.Tokenizer(_QUOTED.sub(_cut, text), path)
+        tokens = dns.tokenizer.Tokenizer(text, path)
         tokens.line_number = line
         rows: Any = dns.zonefile.Reader(tokens, dns.rdataclass.IN, cast("Any", self))
         for name in _State.__struct_fields__:
@@ -191,9 +181,22 @@ class _Reading:
             # Beside its own errors dnspython lets others through, of struct for instance.  It puts
             # path and line in front of what it can place; the line is the next one when the whole
             # record was read before.
-            what = re.sub(rf"^{re.escape(path)}:\d+: ", "", str(error))
+            what = _unplaced(error, path)
             raise ValueError(f"{path}:{begin or tokens.line_number}: {what}") from error
         return _State(*[getattr(rows, name) for name in _State.__struct_fields__])
+
+    def _generate(self, directive: str, path: str, state: _State) -> Iterator[None]:
+        """Read what a line stands for; it leaves nothing to those behind (miekg/dns)."""
+        if not state.default_ttl_known:
+            state = replace(state, default_ttl=TTL, default_ttl_known=True)
+        try:
+            lines = generate(uncommented(directive)[len("$GENERATE") :])
+            while text := "".join(islice(lines, SLICE)):
+                text = tolerable(text) if len(directive) > MAX_STRING else text
+                self._piece(text, path, 1, state)
+                yield
+        except ValueError as error:
+            raise _DirectiveError(_unplaced(error, path)) from error
 
     def _include(self, directive: str, path: str, state: _State, depth: int) -> Iterator[None]:
         import dns.exception
@@ -201,7 +204,7 @@ class _Reading:
         import dns.tokenizer
 
         if depth == MAX_INCLUDES:
-            raise _IncludeError(f"files are included more than {MAX_INCLUDES} deep")
+            raise _DirectiveError(f"files are included more than {MAX_INCLUDES} deep")
         tokens = dns.tokenizer.Tokenizer(directive, path)
         tokens.get()
         try:
@@ -212,94 +215,18 @@ class _Reading:
                 state = replace(state, current_origin=inner, last_name=inner)
                 tokens.get_eol()
         except dns.exception.DNSException as error:
-            raise _IncludeError(f"$INCLUDE FILE [ORIGIN] is expected: {error}") from error
+            raise _DirectiveError(f"$INCLUDE FILE [ORIGIN] is expected: {error}") from error
         other = name if name.startswith("/") else "".join((*path.rpartition("/")[:2], name))
-        text = _text(self._read(other))
+        text = decode(self._read(other))
         self.included[other] = None
         # What the file says about origin and TTL ends with it (RFC 1035 §5.1).
         yield from self.file(text, other, state, depth + 1)
 
 
-class _IncludeError(Exception):
-    """A line with ``$INCLUDE`` cannot be followed."""
+class _DirectiveError(Exception):
+    """A line with ``$INCLUDE`` or ``$GENERATE`` cannot be followed."""
 
 
-def _pieces(text: str, path: str) -> Iterator[tuple[int, str, str]]:
-    """Cut a text between records: at ``$INCLUDE``, within ``$GENERATE``, after so many lines.
-
-    Yields:
-        The number of the first line, the lines, and the directive behind them, if there is one.
-
-    Raises:
-        ValueError: A ``$GENERATE`` is larger than anybody means; with path and line.
-    """
-    begin, depth, quoted = 1, 0, False
-    lines: list[str] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        between = not depth and not quoted
-        if between and line[:1] == "$" and re.match(r"(?i)\$INCLUDE\s", line):
-            yield begin, "".join(lines), line
-            begin, lines = number + 1, []
-            continue
-        if between and (generate := _GENERATE.match(line)):
-            yield begin, "".join(lines), ""
-            begin, lines = number + 1, []
-            for part in _parts(generate, line, f"{path}:{number}"):
-                yield number, part + "\n", ""
-            continue
-        if between and len(lines) >= SLICE:
-            yield begin, "".join(lines), ""
-            begin, lines = number, []
-        if _MARKS.search(line):
-            depth, quoted = _open_after(line, depth, quoted)
-        lines.append(line + "\n")
-    yield begin, "".join(lines), ""
-
-
-def _parts(generate: re.Match[str], line: str, where: str) -> Iterator[str]:
-    """Make several ``$GENERATE`` of a large one: all of them together would take seconds."""
-    start, stop, step = int(generate[2]), int(generate[3]), int(generate[4] or 1)
-    if stop - start >= MAX_GENERATED:
-        raise ValueError(f"{where}: $GENERATE: more than {MAX_GENERATED:,} numbers")
-    if not step or stop < start:
-        yield line  # for the reader to refuse
-        return
-    for first in range(start, stop + 1, step * SLICE):
-        last = min(stop, first + step * (SLICE - 1))
-        yield f"{generate[1]}{first}-{last}/{step}{line[generate.end() :]}"
-
-
-def _open_after(line: str, depth: int, quoted: bool) -> tuple[int, bool]:
-    """Tell how many parentheses are open after a line, and whether a quote is."""
-    for octet in _OCTETS.finditer(line):
-        match octet[0]:
-            case '"':
-                quoted = not quoted
-            case ";" if not quoted:
-                break
-            case "(" if not quoted:
-                depth += 1
-            case ")" if not quoted:
-                depth = max(0, depth - 1)
-    return depth, quoted
-
-
-def _text(content: bytes) -> str:
-    """Decode a file; octets that are no UTF-8 become escapes (miekg/dns)."""
-    if content.isascii():
-        return content.decode()
-    text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    return _NO_UTF8.sub(lambda match: f"\\{ord(match[0]) - 0xDC00:03}", text)
-
-
-def _cut(match: re.Match[str]) -> str:
-    """Make several strings of one that is too long (miekg/dns)."""
-    pieces, room = [""], MAX_STRING
-    for octet in _OCTETS.findall(match[1]):
-        size = 1 if octet.startswith("\\") else len(octet.encode())
-        if size > room:
-            pieces.append("")
-            room = MAX_STRING
-        pieces[-1] += octet
-        room -= size
-    return " ".join(f'"{piece}"' for piece in pieces)
+def _unplaced(error: Exception, path: str) -> str:
+    """Give what an error says, without the path and the line in front of it."""
+    return re.sub(rf"^{re.escape(path)}:\d+: ", "", str(error))

@@ -7,7 +7,8 @@ import pytest
 
 from svcdns.dns.response import Record
 from svcdns.plugins.slices import finish
-from svcdns.plugins.zonefile import MAX_INCLUDES, SLICE, ZoneFile, parse
+from svcdns.plugins.zonefile import MAX_INCLUDES, ZoneFile, parse
+from svcdns.plugins.zonetext import SLICE
 from tests.support.records import wire_name, zone_text, zone_texts
 
 ORIGIN = wire_name("example.org")
@@ -53,6 +54,10 @@ def test_records_are_read_with_their_ttls_and_strangers_left_out() -> None:
         (b"$TTL 1\na CH A 10.0.0.1\n", r"db:2: RR class"),
         (b"$NOSUCH 1\n", r"db:1: "),
         (b"a A 10.0.0.1\n", r"db:1: Missing default TTL"),
+        (b'$TTL 1\na TXT "x\n\ny"\nb A 10.0.0 x\n', r"db:5: "),
+        (b'$TTL 1\na TXT "x\ny"\n$GENERATE 1-2 ${ A 10.0.0.1\n', r"db:4: bad modifier"),
+        (b"$TTL 1\n\n$GENERATE 1-2 h$ A 10.0.0\n", r"db:3: "),
+        (b"$GENERATE\t1-2\n", r"db:1: \$GENERATE START-STOP"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_path_and_line(content: bytes, message: str) -> None:
@@ -90,6 +95,10 @@ ROWS = [
     ("UTF-8", "a 5 TXT é".encode(), ['a 5 TXT "\\195\\169"']),
     ("a long string is several", b'a 5 TXT "' + b"x" * 255 + b'\\"y"', ['a 5 TXT "' + "x" * 255 + '" "\\"y"']),
     ("an escape counts as one octet", b'a 5 TXT "' + b"\\120" * 255 + b'y"', ['a 5 TXT "' + "x" * 255 + '" "y"']),
+    ("a long word is several", b"a 5 TXT k=" + b"x" * 254 + b" z", ['a 5 TXT "k=' + "x" * 253 + '" "x" "z"']),
+    ("a line end in a text", b'a 5 TXT "one\ntwo" "x\r\n;(y"\nb 5 A 10.0.0.1', ['a 5 TXT "one\\010two" "x\\013\\010;(y"', "b 5 A 10.0.0.1"]),
+    ("$GENERATE of data with several fields", b'$GENERATE 1-2 h$ 5 MX 10 m$ ; why\n$GENERATE 3-3 t TXT "no $"', ["h1 5 MX 10 m1.example.org.", "h2 5 MX 10 m2.example.org.", 't 3600 TXT "no 3"']),
+    ("$GENERATE leaves the owner and takes $TTL", b"$TTL 7\na A 10.0.0.1\n$GENERATE 2-2 b A 10.0.0.$\n A 10.0.0.3", ["a 7 A 10.0.0.1", "b 7 A 10.0.0.2", "a 7 A 10.0.0.3"]),
     ("no final line end", b"a 5 A 10.0.0.1", ["a 5 A 10.0.0.1"]),
     ("the last of several SOA counts", b"@ 5 SOA a b 1 2 3 4 5\n@ 5 SOA a b 2 2 3 4 5", ["example.org. 5 SOA a b.example.org. 2 2 3 4 5"]),
 ]  # fmt: skip
