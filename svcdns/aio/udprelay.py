@@ -10,6 +10,7 @@ When a session is over says :mod:`svcdns.proxy.udplife`, which one makes room fo
 """
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable
 
@@ -33,6 +34,10 @@ SWEEP_SECONDS = 2.0
 
 SESSIONS_LIMIT = 16_384
 """Sessions at most, one descriptor each; beyond it one of them makes room."""
+
+
+NO_PORT = frozenset((errno.EAGAIN, errno.EADDRNOTAVAIL))
+"""Errors of connect when all source ports are taken (``ip_local_port_range``)."""
 
 
 class UdpRelay:
@@ -110,10 +115,8 @@ class UdpRelay:
             self._evict()
             self._lacks(f"{self.limit} are open, the limit; some end early")
         family = frontend.need.listener.family
-        try:
-            sock = self.sockets.take(family)
-        except OSError as error:
-            self._short(error)
+        sock = self._take(family)
+        if sock is None:
             self.drops[Drop.SOCKET] += 1
             return None
         endpoint = self._connect(sock, frontend, self.inbox.host(name), tried)
@@ -126,10 +129,22 @@ class UdpRelay:
         endpoint.active += 1
         return session
 
+    def _take(self, family: int) -> socket.socket | None:
+        try:
+            return self.sockets.take(family)
+        except OSError as error:
+            if not self._makes_room(error):
+                return None
+        try:
+            return self.sockets.take(family)
+        except OSError:
+            return None
+
     def _connect(
         self, sock: socket.socket, frontend: "UdpFrontend", host: str, tried: list[Endpoint]
     ) -> Endpoint | None:
         """Connect to an endpoint for the client at *host*; None when there is none to be had."""
+        again = False
         while True:
             endpoint = frontend.served.pick(frontend.need, host, self.now, tried)
             if endpoint is None:
@@ -140,7 +155,9 @@ class UdpRelay:
                 sock.connect(endpoint.sockaddr)
             except OSError as error:
                 if error.errno in OURS:
-                    self._short(error)
+                    if not again and self._makes_room(error):
+                        again = True
+                        continue
                     self.drops[Drop.SOCKET] += 1
                     return None
                 frontend.served.failed(endpoint, self.now)
@@ -148,15 +165,15 @@ class UdpRelay:
                 continue
             return endpoint
 
-    def _short(self, error: OSError) -> None:
-        """Make room for the next session when there was none for this one."""
-        if error.errno not in SHORTAGES:
+    def _makes_room(self, error: OSError) -> bool:
+        """End a session when *error* says that there is no room for another; tell if it helps."""
+        if error.errno not in SHORTAGES | NO_PORT or not self.sessions:
             self._lacks(f"{error.strerror}; datagrams of new clients are dropped")
-            return
+            return False
         self._lacks(f"{error.strerror}; some end early")
-        if self.sessions:
-            self._evict()
+        self._evict()
         self.sockets.close_spares()
+        return True
 
     def _lacks(self, what: str) -> None:
         text = self._shortage.recurs(what, self.now)

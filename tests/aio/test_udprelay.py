@@ -190,20 +190,44 @@ class TestSessions:
                 ((_, first), *_, (_, last)) = servers[0].taken
                 assert first != last
 
-    async def test_without_descriptors_the_session_longest_idle_makes_room(
+    async def test_without_descriptors_another_session_makes_room(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        failures = [_NO_DESCRIPTORS]
+
+        def short(*arguments: int) -> socket.socket:
+            if failures:
+                raise failures.pop()
+            return original(*arguments)
+
+        original = socket.socket
         async with datagram_endpoints(1), proxying(udp_plan(PLACES[0])) as proxy:
             with client() as a, client() as b:
                 a.send(b"1")
                 assert await receive(a) == b"1"
                 with monkeypatch.context() as patch:
-                    patch.setattr("svcdns.aio.udprelay.socket.socket", _no_descriptors)
-                    b.send(b"lost")
+                    patch.setattr("svcdns.aio.udpsockets.socket.socket", short)
+                    b.send(b"2")
+                    assert await receive(b) == b"2"
+                assert [s.client for s in relay(proxy).sessions] == [b.getsockname()]
+                assert relay(proxy).dropped()[Drop.SOCKET] == 0
+
+    async def test_without_any_the_datagram_is_lost_and_the_next_one_is_not(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def short(*_: int) -> socket.socket:
+            raise _NO_DESCRIPTORS
+
+        async with datagram_endpoints(1), proxying(udp_plan(PLACES[0])) as proxy:
+            with client() as sock:
+                with monkeypatch.context() as patch:
+                    patch.setattr("svcdns.aio.udpsockets.socket.socket", short)
+                    sock.send(b"lost")
                     await until(lambda: relay(proxy).dropped()[Drop.SOCKET] == 1)
-                assert len(relay(proxy).sessions) == 0
-                b.send(b"2")
-                assert await receive(b) == b"2"
+                sock.send(b"2")
+                assert await receive(sock) == b"2"
+        said = "UDP sessions run short: Too many open files; datagrams of new clients are dropped"
+        assert caplog.messages == [said]
 
 
 class TestAnswersThatAreCounted:
@@ -280,22 +304,45 @@ class TestAnswersThatAreCounted:
         )
 
 
-async def test_without_source_ports_no_endpoint_is_blamed() -> None:
-    class Portless:
-        def connect(self, _: object) -> None:
+class Portless:
+    """A socket that finds no port *times* times, and then the first free one."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def connect(self, _: object) -> None:
+        self.times -= 1
+        if self.times >= 0:
             raise OSError(errno.EAGAIN, "no port is free")
 
+
+@pytest.mark.parametrize(("times", "found"), [(1, True), (2, False)])
+async def test_without_source_ports_another_session_gives_its_own(times: int, found: bool) -> None:
+    async with datagram_endpoints(1), proxying(udp_plan(PLACES[0])) as proxy:
+        with client() as other:
+            other.send(b"1")
+            assert await receive(other) == b"1"
+        (frontend,) = proxy._open.values()
+        assert isinstance(frontend, UdpFrontend)
+        sock = cast("socket.socket", Portless(times))
+        (endpoint,) = frontend.served.endpoints()
+        taken = relay(proxy)._connect(sock, frontend, "127.0.0.1", [])
+        assert taken is (endpoint if found else None)
+        assert len(relay(proxy).sessions) == 0
+        assert (endpoint.failures, endpoint.active, frontend.served.evictions) == (0, 0, 1)
+
+
+async def test_without_source_ports_no_endpoint_is_blamed() -> None:
     async with datagram_endpoints(1), proxying(udp_plan(PLACES[0])) as proxy:
         (frontend,) = proxy._open.values()
         assert isinstance(frontend, UdpFrontend)
-        sock = cast("socket.socket", Portless())
+        sock = cast("socket.socket", Portless(1))
         assert relay(proxy)._connect(sock, frontend, "127.0.0.1", []) is None
         (endpoint,) = frontend.served.endpoints()
         assert endpoint.failures == 0
 
 
-def _no_descriptors(*_: object) -> socket.socket:
-    raise OSError(errno.EMFILE, "Too many open files")
+_NO_DESCRIPTORS = OSError(errno.EMFILE, "Too many open files")
 
 
 async def test_datagrams_that_come_too_fast_are_counted_also_when_the_service_is_gone() -> None:
