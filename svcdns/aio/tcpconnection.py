@@ -84,8 +84,8 @@ class Relay(Protocol):
     def wait(self, connection: "Connection") -> None:
         """Let it dial again at its :attr:`Connection.resume_at`."""
 
-    def shortage(self, what: str) -> None:
-        """Accept nothing more for the moment."""
+    def starves(self, connection: "Connection", what: str) -> None:
+        """Let it dial before anything more is accepted."""
 
     def over(self, connection: "Connection") -> None:
         """Count it out."""
@@ -168,8 +168,7 @@ class Connection:
             try:
                 upstream = self._new_socket()
             except OSError as error:
-                relay.shortage(str(error.strerror))
-                self._pause(now + TURN_AROUND_SECONDS)
+                relay.starves(self, str(error.strerror))
                 return
             code = self._connect(upstream, endpoint)
             if code in (0, errno.EINPROGRESS):

@@ -53,6 +53,7 @@ class TcpRelay:
         self._warn = warn
         self._opening: set[Connection] = set()
         self._waiting: list[Connection] = []
+        self._starved: list[Connection] = []
         self._shortage = Shortage()
         self._calm: asyncio.TimerHandle | None = None
         self._sweeping = False
@@ -88,8 +89,27 @@ class TcpRelay:
         self._opening.discard(connection)
         if not self.connections:
             self.idle.set()
-        if self._paused and len(self.connections) < self.limit:
+        if self._starved:
+            self._loop.call_soon(self._feed)
+        elif self._paused and len(self.connections) < self.limit:
             self._resume()
+
+    def starves(self, connection: "Connection", what: str) -> None:
+        """Let *connection*, which has a client and got no socket, have the next one.
+
+        If others were accepted meanwhile, they would take what becomes free, one descriptor each
+        where two are needed, until all are taken and nobody has two.
+        """
+        self._opening.discard(connection)
+        self._starved.append(connection)
+        self.shortage(what)
+
+    def _feed(self) -> None:
+        """Give what a connection has left to two that starve."""
+        fed, self._starved = self._starved[:2], self._starved[2:]
+        for connection in fed:
+            if not connection.closed:
+                connection.dial()
 
     def shortage(self, what: str) -> None:
         """Stop accepting until a connection ends, or for a moment."""
@@ -103,7 +123,18 @@ class TcpRelay:
             self._warn(text)
         if self._calm is None:
             self._calm = self._loop.call_later(CALM_SECONDS, self._look)
-        self._loop.call_later(TURN_AROUND_SECONDS, self._resume)
+        self._loop.call_later(TURN_AROUND_SECONDS, self._turn)
+
+    def _turn(self) -> None:
+        """Accept again, unless somebody still starves."""
+        starved, self._starved = self._starved, []
+        for connection in starved:
+            if not connection.closed:
+                connection.dial()
+        if self._starved and not self._stopped:
+            self._loop.call_later(TURN_AROUND_SECONDS, self._turn)
+        else:
+            self._resume()
 
     def _look(self) -> None:
         """Say that a shortage is over when it is, or look again."""

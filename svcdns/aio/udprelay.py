@@ -172,7 +172,6 @@ class UdpRelay:
             return False
         self._lacks(f"{error.strerror}; some end early")
         self._evict()
-        self.sockets.close_spares()
         return True
 
     def _lacks(self, what: str) -> None:

@@ -28,7 +28,15 @@ class UdpSockets:
             OSError: No descriptors, memory or watches.
         """
         spares = self._spares[family]
-        return spares.pop().sock if spares else self._new(family)
+        if spares:
+            return spares.pop().sock
+        try:
+            return self._new(family)
+        except OSError:
+            if not any(self._spares.values()):
+                raise
+        self.close_spares()  # those of the other family
+        return self._new(family)
 
     def _new(self, family: int) -> socket.socket:
         kind = socket.AF_INET if family == 4 else socket.AF_INET6

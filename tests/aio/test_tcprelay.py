@@ -1,8 +1,10 @@
 """Bounds of all connections together: storms, shortages, draining."""
 
 import asyncio
+import errno
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import msgspec
 import pytest
 
 from svcdns.aio import tcprelay
+from svcdns.aio.tcpconnection import Connection
 from svcdns.aio.tcprelay import TcpRelay
 from svcdns.aio.userspace import UserspaceProxy
 from svcdns.proxy import shortage
@@ -137,6 +140,35 @@ async def test_without_descriptors_nobody_dies_nothing_spins_and_everybody_is_se
         assert report["failures"] == 0
         assert report["shortages"] > 0
         assert report["shortages"] < 2000
+
+
+async def test_who_was_accepted_has_a_socket_before_anybody_else_is_accepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or newcomers would take one descriptor each, until nobody finds the second one."""
+    original, short = Connection._new_socket, True
+
+    def new_socket(self: Connection) -> socket.SocketType:
+        if short:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return original(self)
+
+    async with endpoints(1) as (server,), proxying(service_plan(FRONT, server.name)) as proxy:
+        with await dial(*FRONT_ADDRESS) as first:
+            first.send(b"1")
+            assert await receive(first) == b"1"
+            monkeypatch.setattr(Connection, "_new_socket", new_socket)
+            with await dial(*FRONT_ADDRESS) as second, await dial(*FRONT_ADDRESS) as third:
+                second.send(b"2")
+                third.send(b"3")
+                await until(lambda: relay(proxy).shortages > 3)
+                assert len(relay(proxy).connections) == 2
+                short = False
+                assert await receive(second) == b"2"
+                assert await receive(third) == b"3"
+                assert await ask() == b"ping"
+        (served,) = proxy.services.values()
+        assert (served.failures, served.retries) == (0, 0)
 
 
 async def test_stopping_lets_connections_end_within_the_grace() -> None:

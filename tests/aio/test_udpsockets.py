@@ -56,6 +56,25 @@ async def test_families_do_not_mix(poller: Poller) -> None:
         assert four.family == socket.AF_INET
 
 
+async def test_without_descriptors_spares_of_the_other_family_are_given_up(
+    poller: Poller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sockets = UdpSockets(poller)
+    sockets.put_back(sockets.take(4), 4)
+    (spare,) = sockets._spares[4]
+    original = socket.socket
+
+    def short(*arguments: int) -> socket.socket:
+        if spare.sock.fileno() >= 0:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("svcdns.aio.udpsockets.socket.socket", short)
+        with sockets.take(6) as six:
+            assert six.family == socket.AF_INET6
+
+
 async def test_spares_are_bounded(poller: Poller) -> None:
     sockets = UdpSockets(poller)
     taken = [sockets.take(4) for _ in range(SPARES + 10)]
