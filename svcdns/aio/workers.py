@@ -233,13 +233,12 @@ class Workers:
     async def _stand_in(self, place: int) -> Listeners:
         """Read a worker's sockets here."""
         standing = Listeners(self._settle)
-        own: dict[Listen, Sockets] = {
-            listen: (None if datagram is None else datagram.dup(), stream.dup())
-            for listen, (datagram, stream) in self._listeners.sockets_at(place).items()
-        }
+        own: dict[Listen, Sockets] = {}
         try:
+            for listen, (datagram, stream) in self._listeners.sockets_at(place).items():
+                own[listen] = (None if datagram is None else datagram.dup(), stream.dup())
             await standing.adopt(self._configuration.servers, own)
-        except ConfigError as error:
+        except (ConfigError, OSError) as error:  # no descriptors: the socket keeps its queries
             log.warning("plugin/multisocket: nobody answers for worker %d: %s", place, error)
         return standing
 
