@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import re
+import resource
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
@@ -252,6 +253,23 @@ async def test_a_killed_worker_is_replaced_and_queries_go_on(tmp_path: Path) -> 
         assert set(seen) <= {"10.96.0.1", "lost"}, "what it had read when it was killed is lost"
         assert await found.metric("svcdns_worker_restarts_total") == 1
         assert await found.metric("coredns_dns_requests_total") >= before
+
+
+async def test_without_descriptors_a_worker_is_replaced_when_there_are_some_again(
+    tmp_path: Path,
+) -> None:
+    async with site(tmp_path, "multisocket 2") as made:
+        (old,) = made.workers()
+        first = made.server.process.pid
+        before = resource.prlimit(first, resource.RLIMIT_NOFILE)
+        resource.prlimit(first, resource.RLIMIT_NOFILE, (0, before[1]))
+        os.kill(old, signal.SIGKILL)
+        await made.server.says("no further process can be had: ")
+        assert not made.server.ended
+        resource.prlimit(first, resource.RLIMIT_NOFILE, before)
+
+        await until(lambda: len(set(made.workers()) - {old}) == 1)
+        assert set(await made.answers()) == {"10.96.0.1"}
 
 
 async def test_a_new_worker_knows_what_happened_before_it(tmp_path: Path) -> None:
