@@ -63,6 +63,12 @@ COREFILE = """\
 """
 
 
+@pytest.fixture(autouse=True)
+def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many processes as the Corefile says, however few processors this machine has."""
+    monkeypatch.setenv("GOMAXPROCS", "2")
+
+
 @dataclass
 class Site:
     """A server with several processes, and its API server."""
