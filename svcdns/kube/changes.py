@@ -10,7 +10,14 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct, structs
 
 from svcdns.kube.manifests import subject_of
-from svcdns.kube.objects import Endpoint, EndpointSlice, Kind, KubeObject, Pod, Service
+from svcdns.kube.objects import (
+    Endpoint,
+    EndpointSlice,
+    Kind,
+    KubeObject,
+    Pod,
+    Service,
+)
 from svcdns.kube.store import Delta
 
 MAX_PARTS = 8
@@ -29,7 +36,8 @@ _SPOKEN = {
 
 
 _Place = tuple[str, str]
-"""Who an endpoint is (``default/web-2``), and its address."""
+"""Who an endpoint is, by its Pod, its host name, or its Service (``default/web-2``), and its
+address."""
 
 
 def summarise(deltas: Iterable[Delta]) -> str:
@@ -134,9 +142,10 @@ def _endpoints(deltas: Iterable[Delta]) -> tuple[list[str], set[str]]:
 def _collect(found: KubeObject | None, states: dict[_Place, str]) -> None:
     if not isinstance(found, EndpointSlice):
         return
+    _, service = found.service or found.metadata.key
     for endpoint in found.endpoints or ():
         who = endpoint.target_ref.name if endpoint.target_ref else None
-        who = f"{found.metadata.namespace}/{who or endpoint.hostname or '-'}"
+        who = f"{found.metadata.namespace}/{who or endpoint.hostname or service}"
         for address in endpoint.addresses or ():
             states[who, address] = state_of(endpoint)
 

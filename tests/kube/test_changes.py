@@ -22,6 +22,18 @@ def web(number: int, **more: Any) -> dict[str, Any]:
     return pod(f"web-{number}", "web", **({"status": {"podIP": f"127.2.2.{number}"}} | more))
 
 
+def outside(name: str, address: str) -> dict[str, Any]:
+    """Make an endpoint that is no Pod."""
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": f"{name}-x", "labels": {"kubernetes.io/service-name": name}},
+        "addressType": "IPv4",
+        "ports": [{"port": 80}],
+        "endpoints": [{"addresses": [address]}],
+    }
+
+
 @pytest.mark.parametrize(
     ("before", "after", "line"),
     [
@@ -48,6 +60,12 @@ def web(number: int, **more: Any) -> dict[str, Any]:
             [WEB],
             [service("web", clusterIP="127.1.1.2", sessionAffinity="ClientIP")],
             "changed: Service default/web (address, sessionAffinity)",
+        ),
+        (
+            [outside("db", "10.1.1.1"), outside("mail", "10.1.1.2")],
+            [outside("db", "10.1.1.9"), outside("mail", "10.1.1.9")],
+            "+2 endpoints default/db 10.1.1.9, default/mail 10.1.1.9,"
+            " -2 endpoints default/db 10.1.1.1, default/mail 10.1.1.2",
         ),
         ([], [web(1)], "added: Pod default/web-1 127.2.2.1"),
         ([web(1)], [web(1, labels={"x": "y"})], "changed: Pod default/web-1 (labels)"),
