@@ -168,14 +168,13 @@ class _Writer:
         They all end in one pointer into the question then.  That is what most denials consist of,
         and nothing comes behind it that would want to point at the names' other labels.
         """
-        owner = record.owner
-        parts = _in_zone(owner, record.rdata)
-        if parts is None or not self._qname.endswith(owner):
+        qname, owner = self._qname, record.owner
+        if not qname.endswith(owner):
             return False
-        zone = _pointer(_QNAME_POINTER + len(self._qname) - len(owner))
-        data = zone.join(parts)
-        self._out += zone + _fixed(_SOA, record.rrclass, record.ttl, len(data)) + data
-        return True
+        at = len(qname) - len(owner)
+        octets = _in_zone(at, owner, record.rrclass, record.ttl, record.rdata)
+        self._out += octets
+        return octets != b""
 
     def _compressed(self, record: Record) -> None:
         out = self._out
@@ -232,15 +231,19 @@ def _suffixes(name: bytes, longest: int = MAX_NAME) -> _Suffixes:
 
 
 @lru_cache(maxsize=256)
-def _in_zone(owner: bytes, rdata: bytes) -> list[bytes] | None:
-    """Take the rdata of a SOA apart at its zone, with which its names are to end.
+def _in_zone(at: int, owner: bytes, rrclass: int, ttl: int, rdata: bytes) -> bytes:
+    """Write a SOA record whose names end in its zone, which is so many octets into the question.
 
     Returns:
-        What is in front of, between and behind the zones; ``None`` if a name is outside.
+        Octets; none if a name is outside the zone.
     """
     _, names, behind = _taken_apart(_SOA, rdata)
-    fronts = [name[:at] for name, suffixes in names for suffix, at in suffixes if suffix == owner]
-    return [*fronts, behind] if len(fronts) == len(names) else None
+    fronts = [name[:to] for name, suffixes in names for suffix, to in suffixes if suffix == owner]
+    if len(fronts) != len(names):
+        return b""
+    zone = _pointer(_QNAME_POINTER + at)
+    data = zone.join([*fronts, behind])
+    return zone + _fixed(_SOA, rrclass, ttl, len(data)) + data
 
 
 @lru_cache(maxsize=256)

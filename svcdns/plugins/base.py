@@ -58,7 +58,7 @@ class Client(Struct, frozen=True, gc=False):
         return "udp" if self.transport is _UDP else "tcp"
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, gc=False):
     """A query on its way down a chain."""
 
     query: Query
@@ -73,7 +73,7 @@ class Request(Struct, frozen=True):
     "Labels of the ``metadata`` plugin; shared by all plugins of one query."
 
 
-class Storable(Struct, frozen=True):
+class Storable(Struct, frozen=True, gc=False):
     """Leave to keep an answer in the answer table."""
 
     owners: tuple[Owner, ...] = ()
@@ -131,7 +131,7 @@ class Stream(Struct, frozen=True):
     plugin: str = ""
 
 
-class Rendered(Struct, frozen=True):
+class Rendered(Struct, frozen=True, gc=False):
     """What a server sends: messages as bytes, none for no answer.  No plugin sees this one."""
 
     wires: tuple[bytes, ...] | Iterable[bytes] = ()

@@ -209,8 +209,7 @@ class Cache:
         return self._hit(request, proceed, key, item)
 
     def _find(self, key: _Key, now: float) -> Item | None:
-        for denial in (True, False):
-            shelf = self._shelves[denial]
+        for shelf in self._shelves.values():  # denials first, as in CoreDNS
             item = shelf.find(key)
             if item is not None and item.left(now) > -self._settings.stale_for:
                 shelf.used(key)

@@ -88,7 +88,10 @@ class Loadbalance:
         qtype = request.query.qtype
         if qtype in _TRANSFERS or (self.weights is not None and qtype not in _WEIGHTED_TYPES):
             return proceed(request)
-        return then(proceed(request), self._ordered, request.now)
+        outcome = proceed(request)
+        if isinstance(outcome, Reply):
+            return self._ordered(outcome, request.now)
+        return then(outcome, self._ordered, request.now)
 
     def _ordered(self, outcome: Outcome, _now: float) -> Outcome:
         if not isinstance(outcome, Reply) or outcome.response.rcode != Rcode.NOERROR:

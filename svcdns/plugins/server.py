@@ -113,6 +113,8 @@ class Server:
         self._limit = limit
         self._crowded = limit - limit // CROWDED
         self._tables: dict[tuple[Transport, str], AnswerTable] = {}
+        self._entries: list[dict[bytes, Entry]] = []
+        "Of each table."
         self._resolve = self._resolver(1)
 
     def table(self, transport: Transport, family: str) -> AnswerTable:
@@ -120,12 +122,13 @@ class Server:
         found = self._tables.get((transport, family))
         if found is None:
             found = self._tables[transport, family] = AnswerTable(self._limit)
+            self._entries.append(found.entries)
         return found
 
     @property
     def _stored(self) -> int:
         """Answers in all tables together, which have to stay within the limit."""
-        return sum([len(one.entries) for one in self._tables.values()])
+        return sum(map(len, self._entries))
 
     def drop(self, owners: Iterable[Owner]) -> None:
         """Forget stored answers that depend on *owners*."""
@@ -283,7 +286,8 @@ class Server:
         response = reply.response
         key, end, cookie = shared
         table = self.table(client.transport, client.family)
-        if not table.admits(key, crowded=self._stored >= self._crowded):
+        before = self._stored
+        if not table.admits(key, crowded=before >= self._crowded):
             return
         repeats = 0 if case_free(query.name, response) else 1
         echoes = not response.options and response.rcode <= 0xF
@@ -309,7 +313,7 @@ class Server:
                 renew = renew if rotation is None else None
         entry = Entry(tail, tally, store.owners, store.until, rotation, repeats, renew)
         table.put(key, entry)
-        if self._stored > self._limit:
+        if before >= self._limit and self._stored > self._limit:
             max(self._tables.values(), key=lambda one: len(one.entries)).shed()
 
     def _turning(

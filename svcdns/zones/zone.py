@@ -31,7 +31,7 @@ CHAIN_LIMIT = 8
 Owners: TypeAlias = tuple[Owner, ...]
 
 
-class Found(Struct, frozen=True):
+class Found(Struct, frozen=True, gc=False):
     """There are records."""
 
     answer: tuple[Record, ...]
@@ -40,19 +40,19 @@ class Found(Struct, frozen=True):
     "``None``: depends on too much to be stored."
 
 
-class NoData(Struct, frozen=True):
+class NoData(Struct, frozen=True, gc=False):
     """The name exists, and holds nothing of the type."""
 
     owners: Owners | None = ()
 
 
-class NoName(Struct, frozen=True):
+class NoName(Struct, frozen=True, gc=False):
     """The name does not exist."""
 
     owners: Owners | None = ()
 
 
-class Chase(Struct, frozen=True):
+class Chase(Struct, frozen=True, gc=False):
     """Records so far end in a CNAME that leads out of the zone (rules E1 to E3)."""
 
     answer: tuple[Record, ...]
