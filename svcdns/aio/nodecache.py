@@ -126,18 +126,16 @@ class NodeCache:
         if not self._settings.tear_down:
             return
         log.info("Tearing down")
-        with suppress(ConfigError):  # not there: nothing to take back
-            if self._settings.untrack:
-                family = "ip6" if ":" in self.local[0] else "ip"
-                _run("nft", "delete", "table", family, TABLE)
+        if self._settings.untrack:
+            family = "ip6" if ":" in self.local[0] else "ip"
+            _take_back("nft", "delete", "table", family, TABLE)
         if not self._settings.make_interface:
             return
-        with suppress(ConfigError):
-            if self._holder == self._settings.interface:
-                _run("ip", "link", "delete", self._holder)
-            else:
-                for address in self.local:
-                    _run("ip", "address", "delete", _network(address), "dev", self._holder)
+        if self._holder == self._settings.interface:
+            _take_back("ip", "link", "delete", self._holder)
+        else:
+            for address in self.local:
+                _take_back("ip", "address", "delete", _network(address), "dev", self._holder)
 
     def _write(self) -> None:
         settings = self._settings
@@ -208,6 +206,14 @@ def _files(directory: Path) -> dict[str, bytes]:
 
 def _network(address: str) -> str:
     return f"{address}/{128 if ':' in address else 32}"
+
+
+def _take_back(*command: str) -> None:
+    """Undo one thing; an address that stays leads the node's queries to nobody, so it is told."""
+    try:
+        _run(*command)
+    except ConfigError as error:
+        log.warning("could not be taken back: %s", error)
 
 
 def _run(*command: str, given: str = "") -> None:

@@ -90,6 +90,30 @@ async def test_the_stock_arguments_make_a_cache_and_take_it_back_in_the_end(
             process.wait(60)
 
 
+def test_what_cannot_be_taken_back_is_told_and_the_rest_is(node: Namespace, tmp_path: Path) -> None:
+    """An address of the cluster's DNS that stays on a node leads its queries to nobody."""
+    (tmp_path / "base").write_text("# one\n")
+    settings = NodeCacheSettings(
+        "169.254.20.10,169.254.20.11",
+        corefile=str(tmp_path / "Corefile"),
+        template=str(tmp_path / "base"),
+        interface="a-name-that-no-interface-can-have",
+        untrack=False,
+    )
+    code = f"""
+import subprocess
+from svcdns.aio.nodecache import *
+cache = NodeCache({settings!r}, {{}})
+cache.prepare()
+subprocess.run(["ip", "address", "delete", "169.254.20.10/32", "dev", "lo"], check=True)
+cache.tear_down()
+"""
+    done = node.run(sys.executable, "-c", code)
+
+    assert "169.254.20.11" not in node.run("ip", "address").stdout
+    assert "could not be taken back: ip address delete 169.254.20.10/32 dev lo: " in done.stderr
+
+
 async def test_a_changed_template_is_taken_up_and_a_broken_config_map_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
