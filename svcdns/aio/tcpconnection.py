@@ -24,7 +24,8 @@ from svcdns.aio.tcpoptions import RESET, tune
 from svcdns.proxy.balancer import Endpoint
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.proxyprotocol import header
-from svcdns.proxy.served import EMPTY_RESPONSE, Served
+from svcdns.proxy.repeat import REPEATS
+from svcdns.proxy.served import Served
 
 ATTEMPT_SECONDS = (0.25, 0.5, 1.0, 2.0)
 """Time-outs of the attempts while another endpoint is left to try (rule R131)."""
@@ -104,6 +105,7 @@ class Connection:
         "_endpoint_leg",
         "_need",
         "_relay",
+        "_repeats",
         "_round",
         "_served",
         "_short",
@@ -142,6 +144,7 @@ class Connection:
         self._endpoint: Endpoint | None = None
         self._tried: list[Endpoint] = []
         self._round = 1
+        self._repeats = 0
         self._attempts = 0
         self._short = False
         self._unsent = b""
@@ -279,7 +282,7 @@ class Connection:
         near = self._client_leg = Leg(self, self._client, upstream, outbound=False)
         far = self._endpoint_leg = Leg(self, upstream, self._client, outbound=True)
         near.peer, far.peer = far, near
-        near.keeps = far.keeps = served.plan.retry == EMPTY_RESPONSE
+        near.keeps = far.keeps = served.repeatable
         self.poller.retarget(far.descriptor, far)
         if served.plan.proxy_protocol:
             self._introduce(upstream)
@@ -307,6 +310,10 @@ class Connection:
         now = self._relay.clock()
         if now - self._began >= CONNECT_DEADLINE_SECONDS or near is None:
             return False
+        if unsent:
+            self._repeats += 1
+            if self._repeats > REPEATS:
+                return False
         assert endpoint is not None
         assert upstream is not None
         self._unsent = unsent

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from svcdns.aio.pipes import PIPE_OCTETS, Pipe, PipePool
 from svcdns.aio.poller import EDGE, Poller
+from svcdns.proxy.repeat import Repeatable
 
 CHUNK_OCTETS = 65_536
 """Read at once when copying; a read that fills it begins splicing."""
@@ -28,7 +29,7 @@ SPLICE_WORTH_OCTETS = 16_384
 """A burst that moved less ends splicing: two system calls more than a copy, for nothing."""
 
 KEPT_OCTETS = 16_384
-"""Of a client's first words, for a Service that lets them be said twice (HAProxy: a buffer)."""
+"""Of a client's first words, where they may be said twice (HAProxy: a buffer)."""
 
 _BURST = range(BURST)
 
@@ -113,8 +114,8 @@ class Leg:
         "Of these, already added to the endpoint's count."
         self.ended = False
         "Whether FIN was read and passed on."
-        self.keeps = False
-        "Whether what the client says first is kept until the endpoint answers."
+        self.keeps: Repeatable | None = None
+        "Whether what the client says first is kept until the endpoint answers: where this says so."
         self.watches_out = outbound
         self._outbound = outbound
         self._blocked = False
@@ -217,12 +218,12 @@ class Leg:
     def _remember(self, data: bytes) -> None:
         """Keep the client's first words, until it says more or the endpoint says something."""
         if self._outbound:
-            self.peer.keeps = self.keeps = False
+            self.peer.keeps = self.keeps = None
             self.peer._unsent = b""
-        elif self.octets == len(data) <= KEPT_OCTETS:
+        elif self.octets == len(data) <= KEPT_OCTETS and self.keeps and self.keeps(data):
             self._unsent = data
         else:
-            self.keeps = False
+            self.keeps = None
             self._unsent = b""
 
     def _keep(self, data: bytes) -> None:
@@ -315,8 +316,8 @@ class Leg:
         if self._broken:
             self._close_reset()
             return
-        if self.keeps and self._spared(blame=False):
-            return  # the Service says that an empty response is none
+        if self.keeps and self.keeps(self.peer._unsent) and self._spared(blame=False):
+            return  # no such request has an empty response
         self.ended = True
         if self.peer.ended:
             self._owner.close("done")
@@ -331,7 +332,7 @@ class Leg:
 
         A server that stops resets what its accept queue holds.  What has been sent is not sent to
         another one, not even when it was not acknowledged: it may have been acted on.  Only where
-        the Service says that this does no harm it is.
+        that does no harm it is (:mod:`svcdns.proxy.repeat`).
         Precedent: Envoy's ``reset-before-request``, HAProxy's ``retry-on empty-response``.
         """
         near = self.peer

@@ -29,7 +29,8 @@ from svcdns.proxy.listeners import Key, Listener, Need, Surroundings, Unbindable
 from svcdns.proxy.model import ForwardingPlan, ServicePlan
 from svcdns.proxy.outlier import EjectionRules
 from svcdns.proxy.proxyprotocol import VERSIONS
-from svcdns.proxy.served import EMPTY_RESPONSE, Served, networks
+from svcdns.proxy.repeat import EMPTY_RESPONSE, NEVER
+from svcdns.proxy.served import Served, networks
 from svcdns.proxy.topology import MAX_WEIGHT, hint_weight
 from svcdns.proxy.traffic import publish, publish_dropped
 from svcdns.proxy.udplife import MAX_RESPONSES, OPEN_END, responses
@@ -186,10 +187,10 @@ class UserspaceProxy:
                 "%s: svcdns.io/hint-weight: %r is no number from 2 to %d; hints filter",
                 service.id, service.hint_weight, MAX_WEIGHT,
             )  # fmt: skip
-        if service.retry not in ("", EMPTY_RESPONSE):
+        if service.retry not in ("", EMPTY_RESPONSE, NEVER):
             self._log.warning(
-                "%s: svcdns.io/retry: %r is not %s; nothing is said twice",
-                service.id, service.retry, EMPTY_RESPONSE,
+                "%s: svcdns.io/retry: %r is neither %s nor %s; what is harmless is said twice",
+                service.id, service.retry, EMPTY_RESPONSE, NEVER,
             )  # fmt: skip
         if responses(service.responses, ()) is None:
             self._log.warning(

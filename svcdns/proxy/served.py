@@ -7,14 +7,11 @@ from svcdns.proxy.balancer import Balancer, Endpoint, Random, State
 from svcdns.proxy.listeners import Need
 from svcdns.proxy.model import Backend, Policy, ServicePlan
 from svcdns.proxy.outlier import EjectionRules
+from svcdns.proxy.repeat import repeatable
 from svcdns.proxy.udplife import responses
 
 CONNECT_SECONDS_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0)
 """Buckets of the connect time: from a fast loopback to Envoy's connect time-out."""
-
-EMPTY_RESPONSE = "empty-response"
-"""Value of the ``svcdns.io/retry`` annotation: what a client has said may be said again to another
-endpoint, if the first one resets the connection without a word (HAProxy's ``retry-on``)."""
 
 Network = IPv4Network | IPv6Network
 
@@ -44,6 +41,8 @@ class Served:
         self.balancer = Balancer(random, rules)
         self.leaving: set[Endpoint] = set()
         "Endpoints that are out of the plan but still have connections."
+        self.repeatable = repeatable(plan.retry)
+        "What a client has said first and may be said again."
         self.responses = 0
         "Datagrams that answer each datagram of a client; 0: nobody knows."
         self.retries = 0
@@ -64,6 +63,7 @@ class Served:
     def update(self, plan: ServicePlan, now: float) -> list[Endpoint]:
         """Take over a new plan of the same service port; give back the endpoints that left."""
         self.plan = plan
+        self.repeatable = repeatable(plan.retry)
         if plan.id.protocol == "UDP":
             self.responses = responses(plan.responses, [f.port for f in plan.frontends]) or 0
         gone = self.balancer.update(plan, now)

@@ -14,6 +14,7 @@ from svcdns.aio.tcpconnection import Connection
 from svcdns.aio.tcpoptions import RESET
 from svcdns.aio.tcprelay import TcpListener
 from svcdns.aio.userspace import UserspaceProxy
+from svcdns.proxy.repeat import REPEATS
 from tests.support.endpoints import address, dial, endpoints, receive, receive_all, until
 from tests.support.plans import forwarding_plan, service_plan
 from tests.support.relays import FRONT, FRONT_ADDRESS, proxying
@@ -197,6 +198,10 @@ async def test_a_client_that_leaves_while_endpoints_are_tried_costs_nothing_more
         assert all(e.active == 0 for e in served.endpoints())
 
 
+GET = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
+POST = b"POST /pay HTTP/1.1\r\nHost: web\r\nContent-Length: 0\r\n\r\n"
+
+
 class TestEndpointsThatReset:
     """An endpoint that stops resets what waits in its accept queue; nobody has served that yet."""
 
@@ -284,6 +289,66 @@ class TestEndpointsThatReset:
                     with pytest.raises(ConnectionResetError):
                         await receive_all(client)
             assert server.taken == int(again)
+
+    @pytest.mark.parametrize(
+        ("retry", "words", "again"),
+        [
+            ("", GET, True),
+            ("", POST, False),
+            ("never", GET, False),
+            ("empty-response", POST, True),
+        ],
+    )
+    async def test_or_the_request_is_harmless(
+        self, queue: socket.socket, retry: str, words: bytes, again: bool
+    ) -> None:
+        plan = service_plan(FRONT, self.QUEUE, retry=retry)
+        async with endpoints(1) as (server,), proxying(plan) as proxy:
+            with await dial(*FRONT_ADDRESS) as client:
+                await self.stands_in_it(proxy, server.name, retry=retry)
+                client.send(words)
+                await until(lambda: [leg_octets(c) for c in running(proxy)] == [len(words)])
+                queue.close()
+                if again:
+                    assert await receive(client) == words
+                else:
+                    with pytest.raises(ConnectionResetError):
+                        await receive_all(client)
+            assert server.taken == int(again)
+
+    @pytest.mark.parametrize(("words", "taken"), [(GET, REPEATS + 1), (POST, 1)])
+    async def test_a_request_that_ends_who_reads_it_does_not_go_round_all(
+        self, words: bytes, taken: int
+    ) -> None:
+        async def die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(100)
+            writer.write_eof()
+
+        async with (
+            endpoints(6, die) as servers,
+            proxying(service_plan(FRONT, *(s.name for s in servers))) as proxy,
+        ):
+            with await dial(*FRONT_ADDRESS) as client:
+                client.send(words)
+                assert await receive_all(client) == b""
+            assert sum(s.taken for s in servers) == taken
+            (served,) = proxy.services.values()
+            assert [e.failures for e in served.endpoints()] == [0] * 6
+
+    async def test_what_follows_a_harmless_request_makes_it_one_that_is_not_repeated(
+        self, queue: socket.socket
+    ) -> None:
+        async with endpoints(1) as (server,), proxying(service_plan(FRONT, self.QUEUE)) as proxy:
+            with await dial(*FRONT_ADDRESS) as client:
+                await self.stands_in_it(proxy, server.name)
+                for number, words in enumerate((GET, POST)):
+                    client.send(words)
+                    so_far = len(GET) + number * len(POST)
+                    await until(lambda: [leg_octets(c) for c in running(proxy)] == [so_far])  # noqa: B023
+                queue.close()
+                with pytest.raises(ConnectionResetError):
+                    await receive_all(client)
+            assert server.taken == 0
 
     async def test_after_the_endpoints_first_word_a_reset_is_passed_on_in_any_case(self) -> None:
         async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

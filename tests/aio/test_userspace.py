@@ -31,9 +31,11 @@ from tests.support.waiting import eventually, pace
 ROOT = Path(__file__).parents[2]
 
 
-async def ask(host: str = FRONT_ADDRESS[0], port: int = FRONT_ADDRESS[1]) -> bytes:
+async def ask(
+    host: str = FRONT_ADDRESS[0], port: int = FRONT_ADDRESS[1], words: bytes = b"ping"
+) -> bytes:
     with await dial(host, port) as client:
-        client.send(b"ping")
+        client.send(words)
         return await receive(client)
 
 
@@ -296,18 +298,23 @@ async def test_a_reload_of_a_thousand_services_breaks_no_connection() -> None:
 
 
 @pytest.mark.slow
-async def test_no_connection_fails_while_one_endpoint_lives() -> None:
+@pytest.mark.parametrize(
+    ("again", "words"),
+    [("", b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"), ("empty-response", b"ping")],
+    ids=["GET", "any words"],
+)
+async def test_no_connection_fails_while_one_endpoint_lives(again: str, words: bytes) -> None:
     """Endpoints are killed and replaced at random, plans follow late, 500 connections a second.
 
-    An endpoint that stops resets the requests in its accept queue, about one in 30,000 here; the
-    Service says that they may be repeated.
+    An endpoint that stops resets the requests in its accept queue, about one in 30,000 here; these
+    may be repeated, by what they are or because the Service says so.
     """
     rng = random.Random(11)
     outcomes: Counter[str] = Counter()
 
     async def one() -> None:
         try:
-            outcomes["good" if await ask() == b"ping" else "wrong"] += 1
+            outcomes["good" if await ask(words=words) == words else "wrong"] += 1
         except (OSError, TimeoutError) as error:
             outcomes[repr(error)] += 1
 
@@ -316,7 +323,6 @@ async def test_no_connection_fails_while_one_endpoint_lives() -> None:
 
     async with endpoints(4, answer) as servers:
         safe = servers[0]
-        again = "empty-response"
         first = service_plan(FRONT, *(s.name for s in servers), retry=again)
         async with proxying(first) as proxy:
             tasks = []
