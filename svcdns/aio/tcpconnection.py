@@ -82,6 +82,9 @@ class Relay(Protocol):
     def connected(self, connection: "Connection") -> None:
         """Stop watching over it."""
 
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call *action* after some time."""
+
     def wait(self, connection: "Connection") -> None:
         """Let it dial again at its :attr:`Connection.resume_at`."""
 
@@ -300,6 +303,10 @@ class Connection:
             return
         if events:
             far.ready(events)  # an endpoint that speaks first; edges are reported once
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call *action* after some time."""
+        self._relay.later(seconds, action)
 
     def start_over(self, unsent: bytes, *, blame: bool) -> bool:
         """Dial again: the endpoint left the connection before anything had passed it.

@@ -13,6 +13,7 @@ Urgent data is kept in its place in the stream (RFC 6093 §4), which is what SO_
 import os
 import select
 import socket
+from collections.abc import Callable
 from typing import Protocol
 
 from svcdns.aio.pipes import PIPE_OCTETS, Pipe, PipePool
@@ -30,6 +31,10 @@ SPLICE_WORTH_OCTETS = 16_384
 
 KEPT_OCTETS = 16_384
 """Of a client's first words, where they may be said twice (HAProxy: a buffer)."""
+
+SILENT_END_SECONDS = 0.25
+"""An endpoint that leaves before either side has said anything may just have been killed.  A client
+that speaks first does so within this time; one that waits to be spoken to learns of it so late."""
 
 _BURST = range(BURST)
 
@@ -56,6 +61,9 @@ class Owner(Protocol):
 
     def close(self, reason: str, *, reset: bool = False) -> None:
         """End the connection, with RST in both directions if *reset*."""
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call *action* after some time."""
 
     def start_over(self, unsent: bytes, *, blame: bool) -> bool:
         """Give up these legs for another endpoint, which gets *unsent* first; False: too late.
@@ -322,6 +330,15 @@ class Leg:
         if self.peer.ended:
             self._owner.close("done")
             return
+        if self._outbound and self.keeps and not (self.octets or self.peer.octets):
+            # Nobody has spoken: what the client is about to say may be said to another endpoint.
+            self._owner.later(SILENT_END_SECONDS, self._pass_on_end)
+        else:
+            self._pass_on_end()
+
+    def _pass_on_end(self) -> None:
+        if self.sock.fileno() < 0:
+            return  # meanwhile this was given up
         try:
             self.peer.sock.shutdown(socket.SHUT_WR)
         except OSError:

@@ -159,6 +159,10 @@ class TcpRelay:
         """Stop watching over *connection*."""
         self._opening.discard(connection)
 
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call *action* after some time."""
+        self._loop.call_later(seconds, action)
+
     def wait(self, connection: "Connection") -> None:
         """Let *connection* try again after a moment."""
         self._opening.discard(connection)

@@ -1,6 +1,7 @@
 """Finding an endpoint that answers, before the client notices that others do not."""
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from svcdns.aio import tcpconnection
+from svcdns.aio import tcpconnection, tcpleg
 from svcdns.aio.tcpconnection import Connection
 from svcdns.aio.tcpoptions import RESET
 from svcdns.aio.tcprelay import TcpListener
@@ -410,6 +411,39 @@ class TestEndpointsThatReset:
                 (served,) = proxy.services.values()
                 assert served.retries == sum(s.taken for s in bad) > 0
                 assert [e.failures for e in served.endpoints()] == [0, 0, 0]
+
+    @pytest.mark.parametrize(
+        ("retry", "words", "again"), [("", GET, True), ("", POST, False), ("never", GET, False)]
+    )
+    async def test_an_end_before_a_harmless_question_is_hidden(
+        self, retry: str, words: bytes, again: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A process that is killed before the question has reached it."""
+        monkeypatch.setattr(tcpleg, "SILENT_END_SECONDS", 60)
+        gone = asyncio.Event()
+
+        async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.close()
+            await writer.wait_closed()
+            gone.set()
+
+        async with (
+            endpoints(1) as (good,),
+            endpoints(1, leave, first=1900) as (bad,),
+            proxying(service_plan(FRONT, bad.name, retry=retry)) as proxy,
+        ):
+            client = await dial(*FRONT_ADDRESS)
+            await gone.wait()
+            await until(lambda: [c._endpoint_leg.ended for c in running(proxy)] == [True])  # type: ignore[union-attr]
+            proxy.apply(forwarding_plan(service_plan(FRONT, bad.name, good.name, retry=retry)))
+            client.send(words)
+            with client:
+                if again:
+                    assert await receive(client) == words
+                else:
+                    with contextlib.suppress(ConnectionResetError):
+                        assert await receive_all(client) == b""
+            assert good.taken == int(again)
 
     async def test_an_end_without_a_word_is_an_answer(self) -> None:
         """FIN is not RST: a server may mean it."""
