@@ -124,20 +124,26 @@ class UdpSession:
                 return
             endpoint.received += octets
             self.octets_down += octets
-            if not self.received:
-                self.frontend.served.balancer.succeeded(endpoint)
-                self._unanswered = None
-                self._tried.clear()
-                self.row = relay.sessions.rise(self, self.row, Standing.ANSWERED)
-                if not self._counted:
-                    self._count()
-            elif not self._flows:
-                self._flow()
             self.received += 1
             responses = self.frontend.served.responses
-            if responses and self.received >= self.sent * responses:
-                self._answered()
+            over = responses and self.received >= self.sent * responses
+            if self.received == 1:
+                self._took()
+            if over:
+                relay.sockets.put_back(self.leave("answered"), self.frontend.need.listener.family)
                 return
+            if self.received == 1:
+                self.row = relay.sessions.rise(self, self.row, Standing.ANSWERED)
+            elif not self._flows:
+                self._flow()
+
+    def _took(self) -> None:
+        """The endpoint has answered: what it answered need not be kept for another one."""
+        self.frontend.served.balancer.succeeded(self.endpoint)
+        self._unanswered = None
+        self._tried.clear()
+        if not self._counted:
+            self._count()
 
     def _flow(self) -> None:
         """Both sides have gone on after the first answer: forged clients do not get that far."""
@@ -148,11 +154,6 @@ class UdpSession:
         """The endpoint has taken the session, as far as that can be known of UDP."""
         self._counted = True
         self.endpoint.connections += 1
-
-    def _answered(self) -> None:
-        """All is said: the socket is the next client's."""
-        relay, family = self._relay, self.frontend.need.listener.family
-        relay.sockets.put_back(self.leave("answered"), family)
 
     def _refused(self) -> None:
         """The endpoint is not there: go on with another one, with the datagram that was lost."""

@@ -5,7 +5,6 @@ does, and registers nothing.
 """
 
 import socket
-from typing import NamedTuple
 
 from svcdns.aio.datagrams import renew
 from svcdns.aio.poller import LEVEL, Poller
@@ -73,13 +72,16 @@ class UdpSockets:
             self._poller.close(spare.sock)
 
 
-class _Spare(NamedTuple):
+class _Spare:
     """A socket that waits for its next session."""
 
-    sockets: UdpSockets
-    sock: socket.socket
-    family: int
+    __slots__ = ("_sockets", "family", "sock")
+
+    def __init__(self, sockets: UdpSockets, sock: socket.socket, family: int) -> None:
+        self._sockets = sockets
+        self.sock = sock
+        self.family = family
 
     def ready(self, events: int) -> None:
         """What was under way when the socket lost its port is for nobody, and not for the next."""
-        self.sockets.discard(self)
+        self._sockets.discard(self)

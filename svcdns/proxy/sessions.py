@@ -56,7 +56,8 @@ class SessionTable(Generic[Session]):
         self._rows: tuple[Row[Session], ...] = tuple(OrderedDict() for _ in Standing)
 
     def __len__(self) -> int:
-        return sum(map(len, self._rows))
+        unanswered, answered, flows = self._rows  # asked for every new session
+        return len(unanswered) + len(answered) + len(flows)
 
     def __iter__(self) -> Iterator[Session]:
         for row in self._rows:
